@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 
@@ -11,6 +12,8 @@ import (
 )
 
 type accountsCallCmd struct {
+	asJSON
+
 	unlistedFlag
 
 	Account string   `arg:"" help:"The client account."`
@@ -58,11 +61,19 @@ func (c *accountsCallCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 		s.printf("%s\n", bytes.TrimSpace(answer))
-		return nil
+		out := struct {
+			Answer any `json:"answer"` // as it came; text where it is no JSON
+		}{string(answer)}
+		if json.Valid(answer) {
+			out.Answer = json.RawMessage(answer)
+		}
+		return s.object(out)
 	})
 }
 
 type accountsUnsubscribeCmd struct {
+	asJSON
+
 	unlistedFlag
 
 	Account string   `arg:"" help:"The client account."`
@@ -102,6 +113,9 @@ func (c *accountsUnsubscribeCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 		s.printf("unsubscribed %d\n", n)
-		return nil
+		return s.object(struct {
+			ID           store.AccountID `json:"account"`
+			Unsubscribed int             `json:"unsubscribed"`
+		}{id, n})
 	})
 }

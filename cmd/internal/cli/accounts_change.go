@@ -15,7 +15,7 @@ type accountsPlanCmd struct {
 	unlistedFlag
 
 	Account string `arg:"" help:"The client account."`
-	JSON    bool   `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by accounts plan --help.
@@ -34,9 +34,37 @@ func (c *accountsPlanCmd) Run(s *invocation, p *server.App) error {
 	})
 }
 
+// jsonBilling is the plan of a client account as JSON.
+type jsonBilling struct {
+	PlanType   string     `json:"plan_type"`
+	Status     string     `json:"billing_status"`
+	BillingDay int        `json:"billing_day_of_month,omitempty"`
+	Tiers      []jsonTier `json:"tiers"`
+}
+
+// jsonTier is what a client account uses of one kind, and what that costs.
+type jsonTier struct {
+	UsageType string  `json:"usage_type"`
+	Usage     float64 `json:"current_usage"`
+	Tier      int     `json:"tier"`
+	Min       float64 `json:"tier_min"`
+	Max       float64 `json:"tier_max"`
+	Price     float64 `json:"price"`
+	Currency  string  `json:"currency_code"`
+}
+
+func toJSONBilling(plan partnerapi.Plan) jsonBilling {
+	j := jsonBilling{plan.PlanType, plan.BillingStatus, plan.BillingDayOfMonth, []jsonTier{}}
+	for _, t := range plan.Tiers {
+		j.Tiers = append(j.Tiers, jsonTier{t.UsageType, t.CurrentUsage, t.Tier, t.TierMin, t.TierMax, t.Price,
+			t.CurrencyCode})
+	}
+	return j
+}
+
 func printPlan(s *invocation, plan partnerapi.Plan, asJSON bool) error {
 	if asJSON {
-		return s.object(plan)
+		return s.object(toJSONBilling(plan))
 	}
 	s.printf("plan %s, billing status %s", plan.PlanType, plan.BillingStatus)
 	if plan.BillingDayOfMonth > 0 {
@@ -51,6 +79,8 @@ func printPlan(s *invocation, plan partnerapi.Plan, asJSON bool) error {
 }
 
 type accountsSetPlanCmd struct {
+	asJSON
+
 	unlistedFlag
 
 	Account    string `arg:"" help:"The client account."`
@@ -75,11 +105,13 @@ func (c *accountsSetPlanCmd) Run(s *invocation, p *server.App) error {
 		if err != nil {
 			return err
 		}
-		return printPlan(s, plan, false)
+		return printPlan(s, plan, c.JSON)
 	})
 }
 
 type accountsSetFactorCmd struct {
+	asJSON
+
 	unlistedFlag
 
 	Account string `arg:"" help:"The client account."`
@@ -103,11 +135,16 @@ func (c *accountsSetFactorCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 		s.printf("second factor for account %s: %s\n", id, now)
-		return nil
+		return s.object(struct {
+			ID     store.AccountID `json:"account"`
+			Factor string          `json:"second_factor"`
+		}{id, fmt.Sprint(now)})
 	})
 }
 
 type accountsCancelCmd struct {
+	asJSON
+
 	unlistedFlag
 
 	Account string `arg:"" help:"The client account."`
@@ -145,7 +182,10 @@ func (c *accountsCancelCmd) Run(s *invocation, p *server.App) error {
 			when = at.Format(time.RFC3339)
 		}
 		s.printf("account %s is cancelled, effective %s\n", id, when)
-		return nil
+		return s.object(struct {
+			ID store.AccountID `json:"account"`
+			At time.Time       `json:"cancelled_from,omitzero"` // none: now
+		}{id, at})
 	})
 }
 

@@ -1,12 +1,15 @@
 package cli
 
 import (
+	"encoding/json"
 	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
 
 type accountsCreateCmd struct {
+	asJSON
+
 	Owner        string `required:"" placeholder:"LOGIN" help:"The person who owns the account, by login name in the directory."`
 	Organization string `required:"" placeholder:"NAME" help:"Name of the organisation, at most 50 characters."`
 	Country      string `required:"" placeholder:"CODE" help:"Country code, such as us."`
@@ -50,20 +53,27 @@ func (c *accountsCreateCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	printRequest(s, r)
-	return nil
+	return printRequest(s, r)
 }
 
 // printRequest tells how a creation stands that was done or accepted.
-func printRequest(s *invocation, r store.AccountRequest) {
+func printRequest(s *invocation, r store.AccountRequest) error {
 	if r.State == store.RequestCreated {
 		s.printf("created account %s; its owner can sign in by SSO\n", r.Account)
-		return
+	} else {
+		s.printf("request %d %s; ssobridge accounts retry %d looks for it\n", r.ID, admin.OrderState(r), r.ID)
 	}
-	s.printf("request %d %s; ssobridge accounts retry %d looks for it\n", r.ID, admin.OrderState(r), r.ID)
+	return s.object(struct {
+		ID      int64           `json:"request"`
+		State   string          `json:"state"`
+		Account store.AccountID `json:"account,omitempty"`
+		Body    json.RawMessage `json:"sent"`
+	}{r.ID, r.State, r.Account, r.Body})
 }
 
 type accountsRetryCmd struct {
+	asJSON
+
 	ID      int64  `arg:"" help:"The number of the request, as accounts list shows it."`
 	Account string `placeholder:"ID" help:"The account that it became, where it can't be told from the list."`
 	unlistedFlag
@@ -78,6 +88,5 @@ func (c *accountsRetryCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	printRequest(s, r)
-	return nil
+	return printRequest(s, r)
 }

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 	"time"
@@ -62,7 +61,7 @@ func (c *adminInviteCmd) Run(s *invocation, p *server.App) error {
 
 type adminFactorsCmd struct {
 	Login string `arg:"" help:"Login name or person id."`
-	JSON  bool   `name:"json" help:"Print JSON lines."`
+	asJSON
 }
 
 // Help is shown by admin factors --help.
@@ -76,9 +75,8 @@ func (c *adminFactorsCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 		if c.JSON {
-			enc := json.NewEncoder(s.stdout)
 			for _, f := range all {
-				if err := enc.Encode(f); err != nil {
+				if err := s.line(f); err != nil {
 					return err
 				}
 			}
@@ -105,6 +103,8 @@ func when(t time.Time) string {
 }
 
 type adminResetCmd struct {
+	asJSON
+
 	Login string `arg:"" help:"Login name or person id."`
 	Yes   bool   `help:"Do not ask."`
 }
@@ -130,7 +130,10 @@ func (c *adminResetCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 		s.printf("removed %d second factors of %s\n", n, c.Login)
-		return nil
+		return s.object(struct {
+			Person  store.PersonID `json:"person_id"`
+			Removed int            `json:"removed"`
+		}{person, n})
 	})
 }
 

@@ -55,7 +55,7 @@ type auditListCmd struct {
 	auditFilter
 	Limit int   `default:"100" help:"At most so many, up to 1000."`
 	Older int64 `placeholder:"ID" help:"Those before this event: the last line of the page before."`
-	JSON  bool  `name:"json" help:"Print JSON lines."`
+	asJSON
 }
 
 // Help is shown by audit list --help.
@@ -76,7 +76,7 @@ func (c *auditListCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	t := s.table(asJSON{c.JSON}, "ID", "WHEN", "WHO", "WHAT", "ON", "OUTCOME", "REF")
+	t := s.table(c.asJSON, "ID", "WHEN", "WHO", "WHAT", "ON", "OUTCOME", "REF")
 	for _, e := range events {
 		t.row(e.Event, e.ID, e.At.UTC().Format(time.DateTime), cmp.Or(e.ActorName, e.Actor, "-"), e.Action,
 			cmp.Or(e.SubjectName, e.Subject, "-"), joined(e.Outcome, e.Reason), cmp.Or(e.Ref, "-"))

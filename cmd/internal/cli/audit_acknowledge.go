@@ -12,6 +12,8 @@ import (
 )
 
 type auditAcknowledgeCmd struct {
+	asJSON
+
 	Entry       string `arg:"" help:"As audit verify names the break: the number of an entry, or event:ID."`
 	Reason      string `required:"" placeholder:"TEXT" help:"How it came about, for whoever verifies the audit log later."`
 	Checkpoints string `placeholder:"FILE" help:"Checkpoints that were kept outside of the database, as for audit verify: for a break that only they show."`
@@ -47,7 +49,10 @@ func (c *auditAcknowledgeCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("acknowledged %s: %s\n", b.Name(), b.What)
-	return nil
+	return s.object(struct {
+		Break string `json:"break"`
+		What  string `json:"what"`
+	}{b.Name(), b.What})
 }
 
 // prove takes the second factor of an administrator, and returns whose it is.

@@ -66,7 +66,7 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 		}
 	}
 	if v.Tampered != "" {
-		s.say(c.asJSON, "TAMPERED WITH: %s\n", v.Tampered)
+		s.printf("TAMPERED WITH: %s\n", v.Tampered)
 		return &commandError{err: errors.New("the audit log has been tampered with"),
 			hint: "keep a copy of the database and of the checkpoints before anything else is done" + acknowledgeHint(v),
 			code: exitDiffers}
@@ -75,7 +75,7 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 		printVerified(s, v)
 	}
 	if v.Foreign > 0 {
-		s.say(c.asJSON, "NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID,
+		s.printf("NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID,
 			v.First.Action, v.First.At.UTC().Format(time.RFC3339))
 		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"),
 			hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database" +

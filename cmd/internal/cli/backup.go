@@ -18,6 +18,8 @@ import (
 )
 
 type backupCmd struct {
+	asJSON
+
 	File   string   `arg:"" optional:"" help:"The file to write. It must not exist."`
 	To     string   `placeholder:"FOLDER" help:"Make a backup under a name of its own in this folder, with the revocation journal and a manifest beside it."`
 	Keep   *int     `placeholder:"N" help:"With --to: remove the oldest good backups that this command made there, so that N are left."`
@@ -78,7 +80,17 @@ func (c *backupCmd) record(s *invocation) error {
 		return err
 	}
 	s.printf("noted: %s\n", filepath.Base(c.Record))
-	return nil
+	return s.object(jsonBackup{Recorded: filepath.Base(c.Record)})
+}
+
+// jsonBackup is what became of a backup as JSON.
+type jsonBackup struct {
+	File     string   `json:"file,omitempty"`
+	Bytes    int64    `json:"bytes,omitempty"`
+	Recorded string   `json:"recorded,omitempty"` // of another tool
+	Removed  []string `json:"removed,omitempty"`  // older ones
+	Damaged  []string `json:"damaged,omitempty"`
+	Partial  []string `json:"partial,omitempty"` // what interrupted backups have left
 }
 
 // make makes one of SQLite.
@@ -113,7 +125,7 @@ func (c *backupCmd) make(s *invocation) (err error) {
 		return fmt.Errorf("look at the backup: %w", err)
 	}
 	s.printf("wrote %s, %d bytes\n", c.File, info.Size())
-	return nil
+	return s.object(jsonBackup{File: c.File, Bytes: info.Size()})
 }
 
 // checkFile opens the signing keys of the copy.
@@ -164,15 +176,21 @@ func (c *backupCmd) toFolder(s *invocation, p *server.App) (err error) {
 	if err != nil {
 		return err
 	}
-	for _, file := range append(listed.Partial, left...) {
+	out := jsonBackup{File: name, Bytes: made.Database.Size, Damaged: listed.Damaged,
+		Partial: append(listed.Partial, left...)}
+	for _, file := range out.Partial {
 		s.printf("WARN  an interrupted backup or restore has left %s\n      do: remove it by hand, unless another one runs\n", file)
 	}
 	if c.Keep == nil {
-		return nil
+		return s.object(out)
 	}
 	gone, err := folder.Keep(listed, *c.Keep, made)
 	for _, b := range gone {
 		s.printf("removed %s, of %s\n", folder.DatabaseOf(b), b.Made.UTC().Format(time.DateTime))
+		out.Removed = append(out.Removed, folder.DatabaseOf(b))
+	}
+	if err := s.object(out); err != nil {
+		return err
 	}
 	if err != nil {
 		return failed(err, "can the folder be written?")

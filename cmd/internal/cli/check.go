@@ -20,6 +20,8 @@ import (
 )
 
 type checkCmd struct {
+	asJSON
+
 	Running  bool `help:"Look at nothing: show what the running bridge has found, which looks twice a minute."`
 	Accounts bool `help:"Also read the list of client accounts, which proves the API key and takes one call of the day's budget for each 50 of them."`
 }
@@ -42,29 +44,52 @@ type report struct {
 	s        *invocation
 	failures int
 	warnings int
+	steps    []jsonFinding
+}
+
+// jsonReport is what the steps of a command found, as JSON.
+type jsonReport struct {
+	Steps    []jsonFinding `json:"steps"`
+	Failed   int           `json:"failed"`
+	Warnings int           `json:"warnings"`
+}
+
+// jsonFinding is what one step found.
+type jsonFinding struct {
+	Name   string `json:"name"`
+	Level  string `json:"level"` // ok, warning, failure
+	Detail string `json:"detail,omitempty"`
+	Fix    string `json:"fix,omitempty"`
+}
+
+// end prints the report as JSON; text was printed as it came.
+func (r *report) end() error {
+	return r.s.object(jsonReport{append([]jsonFinding{}, r.steps...), r.failures, r.warnings})
 }
 
 // add prints a finding.
 func (r *report) add(f admin.Finding) {
-	mark, detail := "ok  ", f.Detail
+	mark, level, detail := "ok  ", "ok", f.Detail
 	switch f.Level {
 	case admin.Failure:
 		r.failures++
-		mark, detail = "FAIL", f.Cause().Error()
+		mark, level, detail = "FAIL", "failure", f.Cause().Error()
 	case admin.Warning:
 		r.warnings++
-		mark = "WARN"
+		mark, level = "WARN", "warning"
 	default:
 	}
+	do := ""
+	if f.Level != admin.OK {
+		do = cmp.Or(f.Hint, actHint(f.Act, f.About))
+	}
+	r.steps = append(r.steps, jsonFinding{f.Name, level, detail, do})
 	r.s.printf("%s  %s", mark, f.Name)
 	if detail != "" {
 		r.s.printf(": %s", detail)
 	}
 	r.s.printf("\n")
-	if f.Level == admin.OK {
-		return
-	}
-	if do := cmp.Or(f.Hint, actHint(f.Act, f.About)); do != "" {
+	if do != "" {
 		r.s.printf("      do: %s\n", do)
 	}
 }
@@ -118,7 +143,7 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 		r.add(admin.Finding{Name: "store", Level: admin.Failure, Detail: err.Error(),
 			Hint: cmp.Or(hint, "see the cause; for SQLite the folder must be writable, for PostgreSQL the server reachable, "+
 				"with TLS over a network")})
-		return failed(fmt.Errorf("%d of the steps failed", r.failures), "")
+		return errors.Join(failed(fmt.Errorf("%d of the steps failed", r.failures), ""), r.end())
 	}
 	defer func() {
 		if closeErr := p.Close(); err == nil {
@@ -131,6 +156,9 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 	s.printf("\n%d failed, %d warnings\n", r.failures, r.warnings)
 	if h, err := p.Status().Health(s.ctx, s.scope()); err == nil && !h.Stale() {
 		s.printf("%s; ssobridge check --running shows what it found\n", checkedBy(h))
+	}
+	if err := r.end(); err != nil {
+		return err
 	}
 	if r.failures > 0 {
 		return failed(fmt.Errorf("%d of the steps failed", r.failures),

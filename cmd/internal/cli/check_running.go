@@ -47,6 +47,9 @@ func (c *checkCmd) running(s *invocation, cfg config.Config, r *report) (err err
 		}
 	}
 	s.printf("\n%d failed, %d warnings; %s\n", r.failures, r.warnings, checkedBy(h))
+	if err := r.end(); err != nil {
+		return err
+	}
 	if r.failures > 0 {
 		return failed(fmt.Errorf("%d findings of parts that are down", r.failures), "")
 	}

@@ -1,12 +1,18 @@
 package cli
 
-import "ssobridge/cmd/internal/server"
+import (
+	"time"
+
+	"ssobridge/cmd/internal/server"
+)
 
 type clockCmd struct {
 	Accept clockAcceptCmd `cmd:"" help:"Say that it is as late as the clock says, after a long stop or the restore of an old backup."`
 }
 
 type clockAcceptCmd struct {
+	asJSON
+
 	Yes bool `help:"Accept it without asking."`
 }
 
@@ -24,7 +30,7 @@ func (c *clockAcceptCmd) Run(s *invocation, p *server.App) error {
 		return err
 	case doubt == nil:
 		s.printf("the clock is believed: there is nothing to accept\n")
-		return nil
+		return s.object(jsonClock{})
 	case doubt.Jumped:
 		s.printf("%s.\nWhat is older than it is kept for by that is deleted then, audit events by audit.keep.\n", doubt.What)
 		if err := s.confirm(c.Yes, false, "Is it as late as that?"); err != nil {
@@ -36,5 +42,10 @@ func (c *clockAcceptCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("accepted: retention goes on from %s\n", server.Minute(now))
-	return nil
+	return s.object(jsonClock{now})
+}
+
+// jsonClock is from when retention goes on, as JSON.
+type jsonClock struct {
+	Accepted time.Time `json:"accepted,omitzero"` // none: there was nothing to accept
 }

@@ -1,7 +1,7 @@
 package cli
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -19,14 +19,14 @@ type compareCmd struct {
 	User    string `required:"" placeholder:"LOGIN" help:"The login name of the person for whom it was sent, as they type it here."`
 	SP      string `name:"sp" placeholder:"ENTITY_ID" help:"The service provider. Default: the one that the captured audience names."`
 	Account string `placeholder:"ID" help:"The client account, where the person has several."`
-	JSON    bool   `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by compare --help.
 func (compareCmd) Help() string {
 	return `It holds a Response that another identity provider sent against the preview for the same person, field by field, and names for each difference what decides it here. Nothing is stored, sent or believed, and no signature is checked. Capture the Response with the browser's developer tools: it is the value of SAMLResponse in the form that is posted to the service provider.
 
-Exit code 1 says that fields differ, or that the person would be refused.
+Exit code 3 says that fields differ, 1 that the person would be refused.
 
 Examples:
 
@@ -57,16 +57,14 @@ func (c *compareCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false)
-		err = enc.Encode(x)
+		err = s.object(x)
 	} else {
 		err = printComparison(s.stdout, x)
 	}
 	if n := x.Differ(); err == nil && n > 0 {
-		return failed(fmt.Errorf("%d of %d fields differ", n, len(x.Fields)),
-			"ssobridge sp set "+shellWord(x.EntityID)+" KEY=VALUE changes a setting; ask the service provider which fields it looks at")
+		s.printf("\n%d of %d fields differ\n", n, len(x.Fields))
+		return &commandError{code: exitDiffers, err: errors.New("fields differ"),
+			hint: "ssobridge sp set " + shellWord(x.EntityID) + " KEY=VALUE changes a setting; ask the service provider which fields it looks at"}
 	}
 	return err
 }

@@ -18,7 +18,7 @@ type explainCmd struct {
 	User    string `required:"" placeholder:"LOGIN" help:"The login name as the person types it, or the person id."`
 	Account string `placeholder:"ID" help:"Only this client account, and the mappings that give it."`
 	Limit   int    `default:"50" placeholder:"N" help:"At most so many groups, mappings and client accounts each; 0 for all."`
-	JSON    bool   `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by explain --help.

@@ -57,6 +57,8 @@ type jsonGroup struct {
 }
 
 type groupsAcceptCmd struct {
+	asJSON
+
 	Group string `arg:"" help:"The DN as console groups list shows it."`
 	Yes   bool   `help:"Do not ask."`
 }
@@ -86,7 +88,7 @@ func (c *groupsAcceptCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("accepted the group with id %s\n", g.Known.OtherID)
-	return nil
+	return s.object(jsonGroup{DN: c.Group, Gives: g.By, ID: g.Known.OtherID})
 }
 
 // seenLine says in words which group has an id, and who is in it.
@@ -124,19 +126,21 @@ func resolveWritten(p *server.App, s *invocation, groups []string) {
 	}
 	uses, err := p.IdP.ResolveGroups(s.ctx, true)
 	if err != nil {
-		s.printf("warning: the groups were not looked up: %v\n", err)
+		s.warn("the groups were not looked up: %v", err)
 		return
 	}
 	for _, u := range uses {
 		for _, g := range groups {
 			if act := u.Action(); u.Written == g && act != "" {
-				s.printf("warning: group %s: %s\n", g, act)
+				s.warn("group %s: %s", g, act)
 			}
 		}
 	}
 }
 
 type mappingAcceptGroupCmd struct {
+	asJSON
+
 	ID  int64 `arg:"" name:"id" help:"The number that mapping list shows."`
 	Yes bool  `help:"Do not ask."`
 }
@@ -165,7 +169,8 @@ func (c *mappingAcceptGroupCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("mapping %d is for the group with id %s\n", m.ID, change.Now.ID)
-	return nil
+	m.GroupID = change.Now.ID
+	return s.object(toJSONMapping(m))
 }
 
 // checkGroups asks for the groups that are named by DN and looks for those whose name was taken by another.

@@ -16,6 +16,8 @@ import (
 )
 
 type initCmd struct {
+	asJSON
+
 	Folder    string            `arg:"" optional:"" default:"." help:"The folder to set up. Made if it is not there."`
 	PublicURL string            `placeholder:"URL" help:"Where browsers reach the bridge, such as https://sso.example.com."`
 	Set       map[string]string `placeholder:"KEY=VALUE" mapsep:"none" help:"Write this value into the configuration, such as directory.preset=openldap; a list as A,B or [A, B]. Can be given several times."`
@@ -119,7 +121,27 @@ Next:
   4. For the admin console: name its groups under console, then ssobridge admin invite LOGIN
   5. Keep a copy of secret_key apart from the backups of the database.
 `, file("ssobridge.yaml"), key.ID, key.Algorithm)
-	return nil
+	return s.object(jsonSetUp{[]string{file("ssobridge.yaml"), file("secret_key")}, newKey(key)})
+}
+
+// jsonSetUp is what init and setup have made, as JSON.
+type jsonSetUp struct {
+	Written []string    `json:"written"` // files
+	Key     *jsonNewKey `json:"key,omitempty"`
+}
+
+// jsonNewKey is the first signing key.
+type jsonNewKey struct {
+	ID        string `json:"id"`
+	Algorithm string `json:"algorithm"`
+}
+
+// newKey is a key as JSON; nil where none was made.
+func newKey(k *certs.Key) *jsonNewKey {
+	if k == nil {
+		return nil
+	}
+	return &jsonNewKey{k.ID, string(k.Algorithm)}
 }
 
 // firstKey makes the first key, and the store for it unless that has to exist.
@@ -173,7 +195,7 @@ func (c *initCmd) addKey(s *invocation) error {
 		return err
 	}
 	s.printf("made signing key %s (%s)\n", key.ID, key.Algorithm)
-	return nil
+	return s.object(jsonSetUp{[]string{}, newKey(key)})
 }
 
 // writeNew writes a file that must not exist, for its owner alone.

@@ -197,7 +197,7 @@ func (c *keysGenerateCmd) Run(s *invocation, keys admin.Keys) error {
 	s.printf("made %s key %s (%s), state %s, certificate until %s\n", key.Use, key.ID, key.Algorithm, key.State,
 		key.NotAfter.UTC().Format(time.DateOnly))
 	if risk := key.Risk(); risk != "" {
-		s.printf("warning: %s\n", risk)
+		s.warn("%s", risk)
 	}
 	if key.State == admin.KeyNext && key.Use == admin.Signing {
 		s.printf("next: ssobridge keys publish %s\n", key.ID)
@@ -206,6 +206,8 @@ func (c *keysGenerateCmd) Run(s *invocation, keys admin.Keys) error {
 }
 
 type keysPublishCmd struct {
+	asJSON
+
 	Key string `arg:"" help:"Its id, or the first digits of it."`
 }
 
@@ -240,10 +242,24 @@ func (c *keysPublishCmd) Run(s *invocation, keys admin.Keys) error {
 				shellWord(sp.EntityID))
 		}
 	}
-	return nil
+	return s.key(keys, k.ID)
+}
+
+// key prints how a key stands now, as JSON.
+func (s *invocation) key(keys admin.Keys, id string) error {
+	if !s.json {
+		return nil
+	}
+	k, err := keys.Find(s.ctx, s.scope(), id)
+	if err != nil {
+		return err
+	}
+	return s.object(toJSONKey(k))
 }
 
 type keysPromoteCmd struct {
+	asJSON
+
 	Key         string    `arg:"" optional:"" help:"Its id, or the first digits of it. Default: the one key in state published."`
 	SP          string    `name:"sp" xor:"whom" placeholder:"ENTITY_ID" help:"For this service provider."`
 	All         bool      `xor:"whom" help:"For all service providers. Those that hold one certificate are left out: agree on a time with each."`
@@ -293,7 +309,16 @@ func (c *keysPromoteCmd) Run(s *invocation, keys admin.Keys) error {
 		return err
 	}
 	c.printPromoted(s, keys, k, p, left)
-	return nil
+	return s.object(jsonPromoted{k.ID, p.EntityID, p.All, p.At, left})
+}
+
+// jsonPromoted is the change of a key, forward or back, as JSON.
+type jsonPromoted struct {
+	Key      string    `json:"key,omitempty"` // that signs; none: of several service providers, keys list has them
+	EntityID string    `json:"entity_id,omitempty"`
+	All      bool      `json:"all,omitempty"`
+	At       time.Time `json:"at,omitzero"`        // none: at once
+	Left     []string  `json:"left_out,omitempty"` // service providers that hold one certificate
 }
 
 // printPromoted says what has come of it.
@@ -321,10 +346,11 @@ func (c *keysPromoteCmd) printPromoted(s *invocation, keys admin.Keys, k admin.K
 	s.printf("to take it back: ssobridge keys rollback %s\n", back)
 }
 
-// ask puts a question to the person at the terminal; "" where there is none.
+// ask puts a question to the person at the terminal; "" where there is none. With --json nobody is asked: what a
+// question is about is not shown then.
 func (s *invocation) ask(question string) string {
 	in, ok := s.stdin.(*os.File)
-	if !ok {
+	if !ok || s.json {
 		return ""
 	}
 	if info, err := in.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
@@ -339,6 +365,8 @@ func (s *invocation) ask(question string) string {
 }
 
 type keysRollbackCmd struct {
+	asJSON
+
 	SP  string `name:"sp" xor:"whom" placeholder:"ENTITY_ID" help:"At this service provider."`
 	All bool   `xor:"whom" help:"Wherever there is a step back."`
 }
@@ -360,13 +388,15 @@ func (c *keysRollbackCmd) Run(s *invocation, keys admin.Keys) error {
 	}
 	if c.SP == "" {
 		s.printf("rolled back wherever there was a step back; ssobridge keys list shows how they stand\n")
-		return nil
+		return s.object(jsonPromoted{All: true})
 	}
 	s.printf("%s signs for %s now\n", to, c.SP)
-	return nil
+	return s.object(jsonPromoted{Key: to, EntityID: c.SP})
 }
 
 type keysRetireCmd struct {
+	asJSON
+
 	Key string `arg:"" help:"Its id, or the first digits of it."`
 	Yes bool   `help:"Retire it without asking."`
 }
@@ -401,10 +431,16 @@ func (c *keysRetireCmd) Run(s *invocation, keys admin.Keys) error {
 		return err
 	}
 	s.printf("%s is retired\n", k.ID)
-	return nil
+	return s.object(struct {
+		ID      string `json:"id"`
+		Retired bool   `json:"retired"`
+		Token   string `json:"token,omitempty"` // where the private key stays
+	}{k.ID, true, k.Token})
 }
 
 type keysExportCmd struct {
+	asJSON
+
 	Key string `arg:"" help:"Its id, or the first digits of it."`
 }
 
@@ -422,6 +458,9 @@ func (c *keysExportCmd) Run(s *invocation, keys admin.Keys) error {
 	k, err := keys.Find(s.ctx, s.scope(), c.Key)
 	if err != nil {
 		return err
+	}
+	if c.JSON {
+		return s.object(jsonCertificate{k.ID, k.State, k.Fingerprint, k.NotAfter, k.PEM(), ""})
 	}
 	fmt.Fprintf(s.stderr, "SHA-256 fingerprint: %s\n", k.Fingerprint)
 	_, err = io.WriteString(s.stdout, k.PEM())

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -22,7 +21,7 @@ type lockoutsCmd struct {
 }
 
 type lockoutsListCmd struct {
-	JSON bool `name:"json" help:"Print JSON lines."`
+	asJSON
 }
 
 // Help is shown by lockouts list --help.
@@ -43,9 +42,8 @@ func (c *lockoutsListCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
 		for _, l := range all {
-			if err := enc.Encode(l); err != nil {
+			if err := s.line(l); err != nil {
 				return err
 			}
 		}
@@ -94,8 +92,8 @@ func lockoutText(l idp.Lockout) string {
 }
 
 type lockoutsLiftCmd struct {
-	Who  string `arg:"" placeholder:"PERSON|LOGIN|ADDRESS" help:"Person id, login name, or client address (also a block such as 2001:db8::/64)."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	Who string `arg:"" placeholder:"PERSON|LOGIN|ADDRESS" help:"Person id, login name, or client address (also a block such as 2001:db8::/64)."`
+	asJSON
 }
 
 // Help is shown by lockouts lift --help.
@@ -113,7 +111,7 @@ Examples:
 func (c *lockoutsLiftCmd) Run(s *invocation, p *server.App) error {
 	l, err := p.Lockouts().Lift(s.ctx, s.scope(), c.Who, s.event("", ""))
 	if c.JSON && (err == nil || l.Directory != nil || errors.Is(err, idp.ErrNotLocked)) {
-		if err := json.NewEncoder(s.stdout).Encode(l); err != nil {
+		if err := s.object(l); err != nil {
 			return err
 		}
 	}

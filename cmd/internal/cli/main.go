@@ -78,6 +78,8 @@ type invocation struct {
 	environ        []string
 	stdin          io.Reader
 	stdout, stderr io.Writer
+	data           io.Writer // of JSON, with --json: standard output, which takes no text then
+	json           bool
 	terminal       io.Writer // standard error as it is, for progress bars of our own and nothing else
 	config         string    // the file
 	now            func() time.Time
@@ -123,6 +125,12 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 		return exitOK
 	}
 	code, hint := classify(err)
+	if s.json || slices.Contains(args, "--json") { // the second: they could not be parsed
+		if code != exitDiffers {
+			printErrorJSON(stderr, err, strings.ReplaceAll(hint, "\nhint: ", "\n"))
+		}
+		return code
+	}
 	if code != exitDiffers { // which is an answer, not a failure
 		fmt.Fprintf(stderr, "ssobridge: error: %s\n", errorText(err))
 	}
@@ -162,6 +170,11 @@ func (s *invocation) run(args []string) (err error) {
 	}
 	s.config = config.File(g.Config, s.environ)
 	s.command = command.Command()
+	for _, flag := range command.Flags() {
+		if flag.Name == "json" && command.FlagValue(flag) == true {
+			s.printJSON()
+		}
+	}
 	err = command.Run(s)
 	if s.unopened != nil && errors.Is(err, s.unopened) {
 		err = s.unopened // without the name of a type of ours, which kong puts before it

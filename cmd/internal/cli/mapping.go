@@ -77,7 +77,7 @@ func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 		if err != nil {
 			return err
 		}
-		return showEffects(p, s, draft.Change)
+		return showEffects(p, s, 0, draft.Change)
 	}
 	m, err := p.Mappings().Add(s.ctx, admin.Everything(), in, actor(s.environ))
 	if err != nil {
@@ -91,10 +91,10 @@ func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 	}
 	s.printf("added mapping %d: %s\n", m.ID, describeMapping(m))
 	if risk := mapping.Risk(m); risk != "" {
-		s.printf("warning: %s\n", risk)
+		s.warn("%s", risk)
 	}
 	if primary != "" {
-		s.printf("warning: %s\n", primary)
+		s.warn("%s", primary)
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (c mappingListCmd) Run(s *invocation, p *server.App) error {
 	}
 	for _, m := range list {
 		if stop, ok := ends[m.ID]; ok {
-			s.printf("warning: mapping %d has no group base: %s\n", m.ID, mapping.StopText(stop))
+			s.warn("mapping %d has no group base: %s", m.ID, mapping.StopText(stop))
 		}
 	}
 	return nil
@@ -166,6 +166,8 @@ func toJSONMapping(m store.Mapping) jsonMapping {
 }
 
 type mappingRemoveCmd struct {
+	asJSON
+
 	ID      string `arg:"" name:"id" help:"The number that mapping list shows."`
 	Preview bool   `help:"Show what would change for whom, and remove nothing."`
 }
@@ -191,13 +193,13 @@ func (c *mappingRemoveCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.Preview {
-		return showEffects(p, s, edit.Change)
+		return showEffects(p, s, id, edit.Change)
 	}
 	if err := p.Mappings().Save(s.ctx, admin.Everything(), edit, actor(s.environ)); err != nil {
 		return err
 	}
 	s.printf("removed mapping %d\n", id)
-	return nil
+	return s.object(toJSONChange(id, edit.Change, true))
 }
 
 func describeMapping(m store.Mapping) string {

@@ -11,6 +11,8 @@ import (
 
 // mappingEdit is what the commands that change one mapping have in common.
 type mappingEdit struct {
+	asJSON
+
 	ID      int64 `arg:"" name:"id" help:"The number that mapping list shows."`
 	Preview bool  `help:"Show what would change for whom, and change nothing."`
 }
@@ -23,13 +25,20 @@ func (c *mappingEdit) edit(s *invocation, p *server.App, done string, draft func
 		return err
 	}
 	if c.Preview {
-		return showEffects(p, s, e.Change)
+		return showEffects(p, s, e.ID, e.Change)
 	}
 	if err := p.Mappings().Save(s.ctx, admin.Everything(), e, actor(s.environ)); err != nil {
 		return err
 	}
 	s.printf("mapping %d "+done+"\n", e.ID)
-	return nil
+	if !s.json {
+		return nil
+	}
+	m, err := p.Mappings().Get(s.ctx, admin.Everything(), e.ID)
+	if err != nil {
+		return err
+	}
+	return s.object(toJSONMapping(m))
 }
 
 type mappingOffCmd struct{ mappingEdit }
@@ -159,6 +168,8 @@ type jsonMappingEntry struct {
 }
 
 type mappingReturnCmd struct {
+	asJSON
+
 	Entry   int64 `arg:"" help:"The entry that mapping history shows."`
 	Preview bool  `help:"Show what would change for whom, and change nothing."`
 }

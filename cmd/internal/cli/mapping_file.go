@@ -29,6 +29,8 @@ func (mappingExportCmd) Run(s *invocation, p *server.App) error {
 }
 
 type mappingPlanCmd struct {
+	asJSON
+
 	File      string `arg:"" help:"The file; - for standard input."`
 	Unchecked bool   `name:"unlisted" aliases:"unchecked" help:"Accept accounts that Constant Contact does not list (yet)."`
 }
@@ -52,9 +54,9 @@ func (c *mappingPlanCmd) Run(s *invocation, p *server.App) error {
 	}
 	if set.Empty() {
 		s.printf("the mappings are as the file says\n")
-		return nil
+		return s.object(toJSONChange(0, set.Change, false))
 	}
-	if err := showEffects(p, s, set.Change); err != nil {
+	if err := showEffects(p, s, 0, set.Change); err != nil {
 		return err
 	}
 	return &commandError{err: errors.New("there are differences"), hint: "ssobridge mapping apply " + c.File,
@@ -70,8 +72,12 @@ func readMappings(p *server.App, s *invocation, file string, unlisted bool) (adm
 	return p.Mappings().ReadFile(s.ctx, admin.Everything(), data, unlisted, actor(s.environ))
 }
 
-// showEffects prints a change of mappings and what it means for whom.
-func showEffects(p *server.App, s *invocation, change mapping.Change) error {
+// showEffects prints a change of mappings and what it means for whom. id is the one mapping that is changed; 0: there
+// are several.
+func showEffects(p *server.App, s *invocation, id int64, change mapping.Change) error {
+	if s.json {
+		return effectsJSON(p, s, toJSONChange(id, change, false), change)
+	}
 	for _, m := range change.Remove {
 		s.printf("- %s\n", describeMapping(m))
 	}
@@ -117,6 +123,8 @@ func showEffects(p *server.App, s *invocation, change mapping.Change) error {
 }
 
 type mappingApplyCmd struct {
+	asJSON
+
 	File      string `arg:"" help:"The file; - for standard input."`
 	Unchecked bool   `name:"unlisted" aliases:"unchecked" help:"Accept accounts that Constant Contact does not list (yet)."`
 	Yes       bool   `help:"Do not ask."`
@@ -136,10 +144,12 @@ func (c *mappingApplyCmd) Run(s *invocation, p *server.App) error {
 	}
 	if set.Empty() {
 		s.printf("the mappings are as the file says\n")
-		return nil
+		return s.object(toJSONChange(0, set.Change, false))
 	}
-	if err := showEffects(p, s, set.Change); err != nil {
-		return err
+	if !s.json { // a script reads what was saved, and asks plan for the effects
+		if err := showEffects(p, s, 0, set.Change); err != nil {
+			return err
+		}
 	}
 	if err := s.confirm(c.Yes, c.File == "-", "Save this?"); err != nil {
 		return err
@@ -148,5 +158,5 @@ func (c *mappingApplyCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("saved: %d added, %d removed\n", len(set.Add), len(set.Remove))
-	return nil
+	return s.object(toJSONChange(0, set.Change, true))
 }

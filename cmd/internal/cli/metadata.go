@@ -26,6 +26,8 @@ Examples:
 }
 
 type metadataShowCmd struct {
+	asJSON
+
 	For string `placeholder:"ENTITY-ID" help:"As it is for this service provider: with the NameID formats that it can ask for, and whether it must sign."`
 }
 
@@ -49,6 +51,8 @@ func (c *metadataShowCmd) Run(s *invocation, p *server.App) error {
 }
 
 type metadataDownloadCmd struct {
+	asJSON
+
 	Signed bool   `help:"Sign it with the key for metadata."`
 	For    string `placeholder:"ENTITY-ID" help:"As it is for this service provider."`
 	Out    string `short:"o" placeholder:"FILE" help:"Write to this file. Default: standard output."`
@@ -79,6 +83,11 @@ func (s *invocation) metadata(file string, data []byte, err error) error {
 		}
 		return err
 	}
+	if file == "" && s.json {
+		return s.object(struct {
+			Metadata string `json:"metadata"`
+		}{string(data)})
+	}
 	if file == "" {
 		if _, err := s.stdout.Write(append(data, '\n')); err != nil {
 			return fmt.Errorf("print the metadata: %w", err)
@@ -90,5 +99,7 @@ func (s *invocation) metadata(file string, data []byte, err error) error {
 			"name a file in a folder that you can write to")
 	}
 	s.printf("wrote %s\n", file)
-	return nil
+	return s.object(struct {
+		File string `json:"file"`
+	}{file})
 }

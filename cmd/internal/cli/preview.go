@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -15,7 +14,7 @@ type previewCmd struct {
 	User    string `required:"" placeholder:"LOGIN" help:"The login name, as the person types it."`
 	SP      string `required:"" name:"sp" placeholder:"ENTITY_ID" help:"The service provider, as sp list shows it."`
 	Account string `placeholder:"ID" help:"The client account, where the person has several."`
-	JSON    bool   `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by preview --help.
@@ -43,10 +42,7 @@ func (c *previewCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
-		enc.SetIndent("", "  ")
-		enc.SetEscapeHTML(false) // XML is easier to read so
-		err = enc.Encode(x)
+		err = s.object(x)
 	} else {
 		err = printPreview(s.stdout, x)
 	}

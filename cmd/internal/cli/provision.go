@@ -29,8 +29,8 @@ type provisionCmd struct {
 }
 
 type provisionPlanCmd struct {
-	JSON bool `name:"json" help:"Print JSON: the plan, the forecast and every line."`
-	All  bool `help:"Print every line, not the first 20 of each kind."`
+	asJSON
+	All bool `help:"Print every line, not the first 20 of each kind."`
 }
 
 // Help is shown by provision plan --help.
@@ -55,7 +55,7 @@ func (c *provisionPlanCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		return planJSON(s.ctx, p, s.stdout, plan, forecast, "")
+		return planJSON(s.ctx, p, s.data, plan, forecast, "")
 	}
 	for _, why := range walked.Why {
 		s.printf("left out: %s\n", why)
@@ -89,6 +89,8 @@ func (s *invocation) planProgress() func(provisioning.PlanProgress) {
 }
 
 type provisionCancelCmd struct {
+	asJSON
+
 	ID int64 `arg:"" optional:"" help:"The number of the plan. Default: the one that is being made."`
 }
 
@@ -105,7 +107,19 @@ func (c *provisionCancelCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("plan %d is cancelled\n", id)
-	return nil
+	return s.plan(p, id)
+}
+
+// plan prints how a plan stands now, as JSON.
+func (s *invocation) plan(p *server.App, id int64) error {
+	if !s.json {
+		return nil
+	}
+	plan, err := p.Plans().Get(s.ctx, s.scope(), id)
+	if err != nil {
+		return err
+	}
+	return s.object(toJSONPlan(plan))
 }
 
 // planJSON writes one object whose items are streamed.
@@ -317,7 +331,7 @@ type provisionShowCmd struct {
 	ID   int64  `arg:"" optional:"" help:"The number of the plan. Default: the newest."`
 	Kind string `help:"Only these lines: create, leaver, drift or blocked." enum:",create,leaver,drift,blocked" default:""`
 	All  bool   `help:"Print every line, not the first 20 of each kind."`
-	JSON bool   `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by provision show --help.
@@ -336,7 +350,7 @@ func (c *provisionShowCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		return planJSON(s.ctx, p, s.stdout, plan, forecast, c.Kind)
+		return planJSON(s.ctx, p, s.data, plan, forecast, c.Kind)
 	}
 	limit := 20
 	if c.All {

@@ -202,7 +202,7 @@ func progressText(ctx context.Context, p *server.App, plan store.Plan, rate floa
 	return text
 }
 
-type provisionPauseCmd struct{}
+type provisionPauseCmd struct{ asJSON }
 
 // Help is shown by provision pause --help.
 func (provisionPauseCmd) Help() string { return "Example:\n\n    ssobridge provision pause" }
@@ -214,5 +214,5 @@ func (provisionPauseCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("plan %d is paused; go on with ssobridge provision apply %d\n", id, id)
-	return nil
+	return s.plan(p, id)
 }

@@ -13,7 +13,7 @@ import (
 )
 
 type provisionStatusCmd struct {
-	JSON bool `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by provision status --help.
@@ -132,7 +132,7 @@ func readProvisioningStatus(s *invocation, p *server.App) (st provisioningStatus
 }
 
 type budgetCmd struct {
-	JSON bool `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by budget --help.
@@ -200,6 +200,8 @@ func (c *budgetCmd) Run(s *invocation, p *server.App) error {
 }
 
 type provisionRetryCmd struct {
+	asJSON
+
 	State   []string `help:"Only users in this state: refused, conflict, unknown, wanted, or assumed. Can be given several times. Default: all of these but assumed." enum:"refused,conflict,unknown,wanted,assumed"`
 	Account string   `placeholder:"ID" help:"Only in this client account."`
 	unlistedFlag
@@ -241,11 +243,13 @@ func (c *provisionRetryCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("%d users are tried again; the running bridge makes the calls\n", n)
-	return nil
+	return s.object(struct {
+		Tried int `json:"tried_again"`
+	}{n})
 }
 
 type provisionReadinessCmd struct {
-	JSON bool `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by provision readiness --help.
@@ -307,6 +311,8 @@ func share(part, whole int) string {
 }
 
 type provisionHoldCmd struct {
+	asJSON
+
 	LedgerLost bool `help:"The ledger was lost: users that exist at Constant Contact are not known here, and its answer that one exists counts as ours."`
 }
 
@@ -325,10 +331,16 @@ func (c *provisionHoldCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("creations by plans are held; lift it with ssobridge provision release\n")
-	return nil
+	return s.object(jsonHeld{true, c.LedgerLost})
 }
 
-type provisionReleaseCmd struct{}
+// jsonHeld is whether plans create users, as JSON.
+type jsonHeld struct {
+	Held       bool `json:"held"`
+	LedgerLost bool `json:"ledger_lost,omitempty"`
+}
+
+type provisionReleaseCmd struct{ asJSON }
 
 // Help is shown by provision release --help.
 func (provisionReleaseCmd) Help() string {
@@ -345,5 +357,5 @@ func (provisionReleaseCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("creations are no longer held\n")
-	return nil
+	return s.object(jsonHeld{})
 }

@@ -52,6 +52,9 @@ func (c *restoreCmd) rehearse(s *invocation, cfg config.Config) (err error) {
 		return err
 	}
 	s.printf("\nNothing was changed. %d failed, %d warnings\n", r.failures, r.warnings)
+	if err := r.end(); err != nil {
+		return err
+	}
 	if r.failures > 0 {
 		return failed(fmt.Errorf("%d steps of the rehearsal failed", r.failures), "do what stands below each FAIL")
 	}

@@ -21,6 +21,8 @@ import (
 )
 
 type restoreCmd struct {
+	asJSON
+
 	File string `arg:"" optional:"" help:"The backup to put in place (SQLite). Without it: settle a database that was restored by other tools."`
 
 	Identity string `placeholder:"FILE" help:"The private key of age that opens a backup which ssobridge backup --seal-to has sealed."`
@@ -28,6 +30,15 @@ type restoreCmd struct {
 	Yes      bool   `help:"Go on although the revocation journal can't say what was revoked since the backup. Look at the list first."`
 
 	from string // the file, opened where it was sealed
+	done jsonRestored
+}
+
+// jsonRestored is what a restore or settlement did, as JSON.
+type jsonRestored struct {
+	Restored string         `json:"restored,omitempty"` // the backup that was put in place
+	Former   string         `json:"former,omitempty"`   // the database that it has replaced
+	Lacking  []string       `json:"lacking,omitempty"`  // why it is not known what was revoked since
+	Revoked  *store.Settled `json:"revoked_again,omitempty"`
 }
 
 // Help is shown by restore --help.
@@ -121,7 +132,8 @@ func (c *restoreCmd) Run(s *invocation) (err error) {
 	}
 	s.printf("provisioning is paused: no plan creates anybody until ssobridge provision release. Look at what the backup " +
 		"does not know first: ssobridge provision plan\n")
-	return nil
+	c.done.Restored, c.done.Former = c.File, kept
+	return s.object(c.done)
 }
 
 // refused says why a file was not put in place. One that is no copy is bad input, and is named for what it is.
@@ -181,7 +193,10 @@ func (c *restoreCmd) settle(s *invocation) (err error) {
 	if err := c.settleParts(s, p, ""); err != nil {
 		return err
 	}
-	return settledMark(s.ctx, p)
+	if err := settledMark(s.ctx, p); err != nil {
+		return err
+	}
+	return s.object(c.done)
 }
 
 // settleParts says what a settlement does, and does it. certain is why the database is surely a restored one; ""
@@ -221,6 +236,7 @@ func (c *restoreCmd) settleParts(s *invocation, p *server.App, certain string) e
 	if err != nil {
 		return fmt.Errorf("revoke again what was revoked since the backup: %w", err)
 	}
+	c.done.Lacking, c.done.Revoked = r.Lacking, &done
 	s.printf("revoked again: %s\n", settledText(done))
 	if len(done.Missing) > 0 {
 		s.printf("signing keys that were made since the backup and are lost: %s\n", strings.Join(done.Missing, ", "))

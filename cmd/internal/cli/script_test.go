@@ -56,6 +56,7 @@ func TestScripts(t *testing.T) {
 			"secrets": secretsCommand,
 			"softhsm": softHSMCommand,
 			"code":    codeCommand,
+			"json":    jsonCommand,
 			"mode":    modeCommand,
 			"serve":   serveCommand,
 			"agekey":  ageKeyCommand,

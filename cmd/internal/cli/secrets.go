@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -30,7 +31,7 @@ const secretsHelp = `Replace the secret key, while everybody goes on signing in:
 Rotate makes anew what the old one has sealed or vouched for: signing keys, second factors, sessions, started sign-ins. Recovery codes and invitations can't be made anew: remove is refused while there are some, or ends them with --void.`
 
 type secretsStatusCmd struct {
-	JSON bool `name:"json" help:"As JSON."`
+	asJSON
 }
 
 // Help is shown by secrets status --help.
@@ -133,7 +134,7 @@ func orDash(text string) string {
 	return text
 }
 
-type secretsRotateCmd struct{}
+type secretsRotateCmd struct{ asJSON }
 
 // Help is shown by secrets rotate --help.
 func (secretsRotateCmd) Help() string { return secretsHelp }
@@ -145,10 +146,15 @@ func (secretsRotateCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("made anew with secret key %s: %s\n", id, plural(changed, "thing", "things"))
-	return nil
+	return s.object(struct {
+		ID     string `json:"secret_key"`
+		Remade int    `json:"made_anew"`
+	}{id, changed})
 }
 
 type secretsRemoveCmd struct {
+	asJSON
+
 	ID   string `arg:"" help:"Id of the secret key, as ssobridge secrets status shows it."`
 	Void bool   `help:"End the recovery codes and invitations that need it. People make new codes at /factors."`
 }
@@ -167,12 +173,22 @@ func (c *secretsRemoveCmd) Run(s *invocation, p *server.App) error {
 		s.printf("ended: %s, %s\n", plural(done.Codes, "set of recovery codes", "sets of recovery codes"),
 			plural(done.Invitations, "invitation", "invitations"))
 	}
+	out := struct {
+		ID          string `json:"secret_key"`
+		Removed     bool   `json:"removed"`
+		Remade      int    `json:"made_anew"`
+		Codes       int    `json:"recovery_codes_ended"`
+		Invitations int    `json:"invitations_ended"`
+	}{done.ID, err == nil, done.Changed, done.Codes, done.Invitations}
 	if err != nil {
+		if c.Void && done.ID != "" {
+			err = errors.Join(err, s.object(out))
+		}
 		return err
 	}
 	s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n",
 		plural(done.Changed, "thing", "things"), done.ID)
-	return nil
+	return s.object(out)
 }
 
 func plural(n int, one, many string) string {

@@ -98,6 +98,8 @@ func (c serveCmd) Run(s *invocation) (err error) {
 }
 
 type healthCmd struct {
+	asJSON
+
 	URL     string        `arg:"" optional:"" help:"Scheme, host and port to ask. Default: listen of the configuration."`
 	Timeout time.Duration `default:"3s" help:"How long the answer may take."`
 }
@@ -137,7 +139,15 @@ func (c *healthCmd) Run(s *invocation) error {
 		return failed(fmt.Errorf("ask %s: %w", base, err), "is the bridge running?")
 	}
 	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
+	ready := res.StatusCode == http.StatusOK
+	if err := s.object(struct {
+		URL    string `json:"url"`
+		Ready  bool   `json:"ready"`
+		Status int    `json:"status"`
+	}{base, ready, res.StatusCode}); err != nil {
+		return err
+	}
+	if !ready {
 		return failed(fmt.Errorf("the bridge at %s is not ready: status %d", base, res.StatusCode), "its log names the cause")
 	}
 	s.printf("ready\n")

@@ -46,7 +46,7 @@ func (c *sessionsListCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if len(all) == 0 {
-		s.say(c.asJSON, "person %s has no session\n", person)
+		s.printf("person %s has no session\n", person)
 		return nil
 	}
 	t := s.table(c.asJSON, "PERSON", "LOGIN", "SINCE (UTC)", "LAST USED (UTC)", "ENDS (UTC)", "METHODS")

@@ -17,13 +17,15 @@ import (
 )
 
 type setupCmd struct {
+	asJSON
+
 	Set       map[string]string `placeholder:"KEY=VALUE" mapsep:"none" help:"Answer by a key of the configuration, such as directory.base_dn=dc=example,dc=com; a list as A,B or [A, B]. Can be given several times."`
 	PublicURL string            `placeholder:"URL" help:"Answer to the first question: where browsers reach the bridge."`
 	User      string            `placeholder:"NAME" help:"The user that the bridge runs as: files that root writes become readable for this user. For root alone. Default: ssobridge, if that user exists."`
 	Algorithm string            `enum:"rsa-2048,rsa-3072,p-256,p-384" default:"rsa-3072" help:"Kind of the first signing key: rsa-3072, rsa-2048, p-256 or p-384."`
 	Create    bool              `help:"Create a new database although a secret key exists: the old database is lost for good."`
 	NoConsole bool              `help:"Leave out the question about administrators: there is no admin console then."`
-	NoInput   bool              `help:"Ask nothing, not even at a terminal: a missing answer is an error."`
+	NoInput   bool              `help:"Ask nothing, not even at a terminal: a missing answer is an error. So does --json."`
 }
 
 // Help is shown by setup --help.
@@ -72,7 +74,7 @@ func (c *setupCmd) Run(s *invocation) error {
 		}
 	}
 	_, asks := s.terminalOf()
-	p := &setup{invocation: s, c: c, draft: draft, report: &report{s: s}, asks: asks && !c.NoInput}
+	p := &setup{invocation: s, c: c, draft: draft, report: &report{s: s}, asks: asks && !c.NoInput && !c.JSON}
 	readers, err := p.readers()
 	if err != nil {
 		return err
@@ -98,6 +100,9 @@ func (c *setupCmd) Run(s *invocation) error {
 			"give them by --set KEY=VALUE or by the variable, and secrets by a file or the variable; nothing was written")
 	}
 	if p.report.failures > 0 {
+		if err := p.report.end(); err != nil {
+			return err
+		}
 		return failed(fmt.Errorf("%d of the tests failed", p.report.failures),
 			"do what stands below each FAIL; nothing was written")
 	}

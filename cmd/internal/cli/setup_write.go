@@ -168,7 +168,11 @@ func (p *setup) finish(o owner) error {
 		return errors.Join(err, saved.Undo())
 	}
 	p.told(&cfg, saved, key, o)
-	return nil
+	return p.object(struct {
+		jsonSetUp
+		jsonReport
+	}{jsonSetUp{append([]string{}, saved.Written...), newKey(key)},
+		jsonReport{append([]jsonFinding{}, p.report.steps...), p.report.failures, p.report.warnings}})
 }
 
 // makeStore makes the folder of the data, the store and the first signing key, where they are not there. key is nil

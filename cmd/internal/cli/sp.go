@@ -42,12 +42,7 @@ func (c spListCmd) Run(s *invocation, p *server.App) error {
 		if len(sp.ACS) > 1 {
 			acs += fmt.Sprintf(" and %d more", len(sp.ACS)-1)
 		}
-		object := jsonProvider{EntityID: sp.EntityID, Name: sp.Name, Kind: sp.Kind, State: sp.State, NameID: sp.NameID,
-			UpdatedAt: sp.UpdatedAt}
-		for _, a := range sp.ACS {
-			object.ACS = append(object.ACS, a.URL)
-		}
-		t.row(object, sp.EntityID, sp.Name, sp.Kind, providerStates[sp.State], acs, sp.NameID)
+		t.row(toJSONProvider(sp), sp.EntityID, sp.Name, sp.Kind, providerStates[sp.State], acs, sp.NameID)
 	}
 	return t.end()
 }
@@ -63,6 +58,27 @@ type jsonProvider struct {
 	UpdatedAt time.Time `json:"updated_at"`
 }
 
+func toJSONProvider(sp admin.Provider) jsonProvider {
+	object := jsonProvider{EntityID: sp.EntityID, Name: sp.Name, Kind: sp.Kind, State: sp.State, ACS: []string{},
+		NameID: sp.NameID, UpdatedAt: sp.UpdatedAt}
+	for _, a := range sp.ACS {
+		object.ACS = append(object.ACS, a.URL)
+	}
+	return object
+}
+
+// provider prints how a service provider stands now, as JSON.
+func (s *invocation) provider(p *server.App, entityID string) error {
+	if !s.json {
+		return nil
+	}
+	sp, err := p.Providers().Get(s.ctx, s.scope(), entityID)
+	if err != nil {
+		return err
+	}
+	return s.object(toJSONProviderSettings(sp))
+}
+
 // providerStates are the words for how a service provider stands.
 var providerStates = map[string]string{
 	admin.ProviderEnabled: "enabled", admin.ProviderDisabled: "disabled", admin.ProviderExpired: "expired",
@@ -70,6 +86,8 @@ var providerStates = map[string]string{
 }
 
 type spRemoveCmd struct {
+	asJSON
+
 	EntityID string `arg:"" help:"Its entity id, as sp list shows it."`
 }
 
@@ -85,5 +103,8 @@ func (c *spRemoveCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("removed %s\n", store.TrimTyped(c.EntityID))
-	return nil
+	return s.object(struct {
+		EntityID string `json:"entity_id"`
+		Removed  bool   `json:"removed"`
+	}{store.TrimTyped(c.EntityID), true})
 }

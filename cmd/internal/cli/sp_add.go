@@ -25,6 +25,8 @@ import (
 const maxCertificateFile = 1 << 20
 
 type spAddCmd struct {
+	asJSON
+
 	From         string            `arg:"" optional:"" name:"file-or-url" help:"SAML metadata of the service provider: a file, an https address, or - for what is pasted. Without metadata: --entity-id and --acs."`
 	Setting      []string          `arg:"" optional:"" name:"key=value" help:"Any setting of sp set, such as encryption=if-published."`
 	EntityID     string            `placeholder:"URI" help:"Which service provider, where the metadata describes several, or where there is none."`
@@ -78,7 +80,7 @@ func (c *spAddCmd) Run(s *invocation, p *server.App) error {
 		showDifferences(s, im.Changes)
 	}
 	for _, w := range im.Warnings {
-		s.printf("warning: %s\n  %s\n", w.Detail, actHint(w.Act, w.About))
+		s.warn("%s\n  %s", w.Detail, actHint(w.Act, w.About))
 	}
 	if im.Record.HoldsCertificates == "" && !c.Yes && c.From != "-" {
 		im.Record.HoldsCertificates = s.askHolds()
@@ -94,9 +96,9 @@ func (c *spAddCmd) Run(s *invocation, p *server.App) error {
 	s.unasked(sp)
 	resolveWritten(p, s, sp.Groups)
 	for _, risk := range p.Providers().Risks(sp) {
-		s.printf("warning: %s\n", risk)
+		s.warn("%s", risk)
 	}
-	return nil
+	return s.provider(p, sp.EntityID)
 }
 
 // request is what is to be imported. close it after use.
@@ -271,5 +273,9 @@ func (s *invocation) confirm(yes, taken bool, question string) error {
 			return nil
 		}
 	}
-	return badInput(errors.New("not saved: it was not confirmed"), "read what is shown above, then confirm with --yes")
+	hint := "read what is shown above, then confirm with --yes"
+	if s.json {
+		hint = "read what it shows without --json, then confirm with --yes"
+	}
+	return badInput(errors.New("not saved: it was not confirmed"), hint)
 }

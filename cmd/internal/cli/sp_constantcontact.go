@@ -9,6 +9,8 @@ import (
 )
 
 type spAddConstantContactCmd struct {
+	asJSON
+
 	EntityID     string `required:"" placeholder:"URI" help:"Its SAML entity id, as the support engineer reads it out."`
 	ACS          string `name:"acs" default:"https://identity.constantcontact.com/sso/saml2" placeholder:"URL" help:"Where Responses are posted (assertion consumer service)."`
 	Environment  string `placeholder:"NAME" help:"Its environment, such as l1. It makes the RelayState https://login.NAME.constantcontact.com/login/idp-redirect."`
@@ -46,7 +48,7 @@ func (c *spAddConstantContactCmd) Run(s *invocation, p *server.App) error {
 	}
 	s.printf("registered %s (%s)\n", sp.EntityID, sp.Name)
 	s.unasked(sp)
-	return nil
+	return s.provider(p, sp.EntityID)
 }
 
 // askHolds asks how many of our certificates a service provider can hold; "" where that is not known, or nobody can be

@@ -6,9 +6,12 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/idp/metadata"
 )
 
 type spRefreshCmd struct {
+	asJSON
+
 	EntityID string `arg:"" optional:"" help:"Its entity id, as sp list shows it."`
 	All      bool   `help:"All that have an address."`
 }
@@ -46,22 +49,29 @@ func (c *spRefreshCmd) Run(s *invocation, p *server.App) error {
 	faults := 0
 	for _, id := range ids {
 		out, err := providers.Refresh(s.ctx, s.scope(), id, actor(s.environ))
+		object := jsonRefreshed{EntityID: id, Result: "unchanged", NextAt: out.NextAt}
 		switch {
 		case out.Fault != nil:
 			faults++
+			object.Result, object.Fault = "failed", out.Fault.Error()
 			s.printf("%s: failed, the last good copy stays in use: %s\n", id, out.Fault)
 		case err != nil:
 			return err
 		case len(out.Waiting) > 0:
+			object.Result, object.Changes = "waiting", toJSONDifferences(out.Waiting)
 			s.printf("%s: these changes wait for ssobridge sp approve:\n", id)
 			showDifferences(s, out.Waiting)
 		case len(out.Taken) > 0:
+			object.Result, object.Changes = "taken", toJSONDifferences(out.Taken)
 			s.printf("%s: taken:\n", id)
 			showDifferences(s, out.Taken)
 		default:
 			s.printf("%s: as before\n", id)
 		}
 		s.printf("  next at %s\n", out.NextAt.UTC().Format(time.RFC3339))
+		if err := s.line(object); err != nil {
+			return err
+		}
 	}
 	if faults > 0 {
 		return failed(fmt.Errorf("%d of %d could not be refreshed", faults, len(ids)), "")
@@ -69,7 +79,33 @@ func (c *spRefreshCmd) Run(s *invocation, p *server.App) error {
 	return nil
 }
 
+// jsonRefreshed is what a refresh of one service provider came to, as JSON.
+type jsonRefreshed struct {
+	EntityID string           `json:"entity_id"`
+	Result   string           `json:"result"` // unchanged, taken, waiting (for sp approve), failed
+	Fault    string           `json:"fault,omitempty"`
+	Changes  []jsonDifference `json:"changes,omitempty"`
+	NextAt   time.Time        `json:"next_at,omitzero"`
+}
+
+// jsonDifference is one change of a service provider.
+type jsonDifference struct {
+	Field string `json:"field"`
+	Was   string `json:"was,omitempty"`
+	Is    string `json:"is,omitempty"`
+}
+
+func toJSONDifferences(all []metadata.Difference) []jsonDifference {
+	out := []jsonDifference{}
+	for _, d := range all {
+		out = append(out, jsonDifference{d.Field, d.Was, d.Is})
+	}
+	return out
+}
+
 type spApproveCmd struct {
+	asJSON
+
 	EntityID string `arg:"" help:"Its entity id, as sp list shows it."`
 	Yes      bool   `short:"y" help:"Approve without asking."`
 }
@@ -103,5 +139,9 @@ func (c *spApproveCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("approved %s\n", sp.EntityID)
-	return nil
+	return s.object(struct {
+		EntityID string           `json:"entity_id"`
+		Approved []jsonDifference `json:"approved"`
+		Notes    []string         `json:"notes,omitempty"`
+	}{sp.EntityID, toJSONDifferences(review.Changes), review.Notes})
 }

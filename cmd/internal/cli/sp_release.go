@@ -3,11 +3,15 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/store"
 )
 
 type spReleaseNameIDCmd struct {
+	asJSON
+
 	EntityID string `arg:"" optional:"" help:"The service provider's entity id, as sp list shows it."`
 	NameID   string `arg:"" optional:"" name:"name-id" help:"The NameID, as the service provider knows it."`
 	All      bool   `help:"All of them, at all service providers: the way on where the secret key that they hang on is lost."`
@@ -51,7 +55,18 @@ func (c *spReleaseNameIDCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("released\n")
-	return nil
+	return s.object(jsonReleased{EntityID: c.EntityID, NameID: c.NameID, Person: issued.Person, FirstAt: issued.FirstAt,
+		LastAt: issued.LastAt})
+}
+
+// jsonReleased is a NameID that was released, as JSON, with who had it.
+type jsonReleased struct {
+	All      bool           `json:"all,omitempty"`
+	EntityID string         `json:"entity_id,omitempty"`
+	NameID   string         `json:"name_id,omitempty"`
+	Person   store.PersonID `json:"person_id,omitempty"`
+	FirstAt  time.Time      `json:"first_at,omitzero"`
+	LastAt   time.Time      `json:"last_at,omitzero"`
 }
 
 // all forgets to whom any NameID was given.
@@ -64,5 +79,5 @@ func (c *spReleaseNameIDCmd) all(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("released all\n")
-	return nil
+	return s.object(jsonReleased{All: true})
 }

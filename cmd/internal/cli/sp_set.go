@@ -15,6 +15,8 @@ import (
 )
 
 type spShowCmd struct {
+	asJSON
+
 	EntityID string `arg:"" help:"Its entity id, as sp list shows it."`
 	Metadata bool   `help:"Print the metadata that it was imported from instead."`
 }
@@ -41,24 +43,17 @@ func (c *spShowCmd) Run(s *invocation, p *server.App) error {
 			return failed(fmt.Errorf("%s was not registered by metadata", sp.EntityID),
 				"sp add FILE --replace takes its metadata in")
 		}
-		_, err := s.stdout.Write(append(sp.Metadata, '\n'))
-		return err
+		return s.metadata("", sp.Metadata, nil)
+	}
+	if c.JSON {
+		return s.object(toJSONProviderSettings(sp))
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	line := func(name, value string) { fmt.Fprintf(w, "%s\t%s\n", name, value) }
 	line("entity_id", sp.EntityID)
 	line("kind", sp.Kind)
 	for _, k := range idp.Settings() {
-		values := k.Show(sp.ServiceProvider)
-		switch k.Name {
-		case "certificates":
-			values = certificateLines(sp.Certificates)
-		case "encryption_keys":
-			values = nil
-			for _, e := range sp.EncryptionKeys {
-				values = append(values, metadata.CertificateLine(e.Certificate))
-			}
-		}
+		values := shownSetting(k, sp)
 		if len(values) == 0 {
 			line(k.Name, "-")
 		}
@@ -79,6 +74,59 @@ func (c *spShowCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	return showSource(s, p, sp)
+}
+
+// jsonProviderSettings is all that is known of a service provider as JSON.
+type jsonProviderSettings struct {
+	jsonProvider
+
+	Settings map[string][]string `json:"settings"` // as sp set takes them
+	Signs    bool                `json:"signs_requests"`
+	Logout   []string            `json:"logout,omitempty"`
+	Source   *jsonSource         `json:"source,omitempty"` // none: it was registered without metadata
+}
+
+// jsonSource is where its metadata come from.
+type jsonSource struct {
+	URL        string    `json:"url,omitempty"`
+	ReadAt     time.Time `json:"read_at,omitzero"`
+	ValidUntil time.Time `json:"valid_until,omitzero"`
+	NextAt     time.Time `json:"next_at,omitzero"`
+	Fault      string    `json:"fault,omitempty"`
+	PendingAt  time.Time `json:"pending_at,omitzero"` // since when changes wait for approval
+}
+
+func toJSONProviderSettings(sp admin.Provider) jsonProviderSettings {
+	j := jsonProviderSettings{jsonProvider: toJSONProvider(sp), Settings: map[string][]string{},
+		Signs: sp.AuthnRequestsSigned}
+	for _, k := range idp.Settings() {
+		j.Settings[k.Name] = append([]string{}, shownSetting(k, sp)...)
+	}
+	for _, l := range sp.Logout {
+		j.Logout = append(j.Logout, l.URL)
+	}
+	if src := sp.Source; src != nil {
+		j.Source = &jsonSource{src.URL, src.ReadAt, src.ValidUntil, src.NextAt, src.Fault, time.Time{}}
+		if len(src.Pending) > 0 {
+			j.Source.PendingAt = src.PendingAt
+		}
+	}
+	return j
+}
+
+// shownSetting is a setting as it is shown: certificates by their fingerprints.
+func shownSetting(k idp.Setting, sp admin.Provider) []string {
+	switch k.Name {
+	case "certificates":
+		return certificateLines(sp.Certificates)
+	case "encryption_keys":
+		var values []string
+		for _, e := range sp.EncryptionKeys {
+			values = append(values, metadata.CertificateLine(e.Certificate))
+		}
+		return values
+	}
+	return k.Show(sp.ServiceProvider)
 }
 
 func certificateLines(all [][]byte) []string {
@@ -136,6 +184,8 @@ func dash(s string) string {
 }
 
 type spSetCmd struct {
+	asJSON
+
 	EntityID string   `arg:"" help:"Its entity id, as sp list shows it."`
 	Setting  []string `arg:"" name:"key=value" help:"What to change; KEY+=VALUE adds to a list, KEY-=VALUE takes from it."`
 }
@@ -179,9 +229,9 @@ func (c *spSetCmd) Run(s *invocation, p *server.App) error {
 	s.printf("changed %s: %s\n", after.EntityID, strings.Join(keys, " "))
 	resolveWritten(p, s, after.Groups)
 	for _, risk := range p.Providers().Risks(after) {
-		s.printf("warning: %s\n", risk)
+		s.warn("%s", risk)
 	}
-	return nil
+	return s.provider(p, after.EntityID)
 }
 
 // settingChanges are the changes that KEY=VALUE name. The value of a certificate is a file.

@@ -61,6 +61,8 @@ func TestSPRefreshAndApprove(t *testing.T) {
 	text.Store(describe("https://new.example.com/acs", "Wissen"))
 	out, _ = run(0, "sp", "refresh", id)
 	says(out, "wait for ssobridge sp approve", "- acs https://wiki.example.com/acs", "+ acs https://new.example.com/acs")
+	out, _ = run(0, "sp", "refresh", id, "--json")
+	says(out, `"result":"waiting"`, `{"field":"acs","is":"https://new.example.com/acs `)
 	out, _ = run(0, "sp", "list")
 	says(out, "approval needed", "https://wiki.example.com/acs")
 	out, _ = run(0, "sp", "show", id)
@@ -68,7 +70,8 @@ func TestSPRefreshAndApprove(t *testing.T) {
 	out, errs = run(2, "sp", "approve", id)
 	says(out, "+ acs https://new.example.com/acs")
 	says(errs, "it was not confirmed")
-	run(0, "sp", "approve", id, "--yes")
+	out, _ = run(0, "sp", "approve", id, "--yes", "--json")
+	says(out, `"approved": [`, `"is": "https://new.example.com/acs `)
 	out, _ = run(0, "sp", "show", id)
 	says(out, "https://new.example.com/acs")
 	if strings.Contains(out, "approval") {
@@ -81,6 +84,9 @@ func TestSPRefreshAndApprove(t *testing.T) {
 	text.Store("<html/>")
 	out, _ = run(1, "sp", "refresh", id)
 	says(out, "the last good copy stays in use", `root element is "html"`)
+	out, errs = run(1, "sp", "refresh", id, "--json")
+	says(out, `"result":"failed"`)
+	says(errs, `{"error":{"fault":"1 of 1 could not be refreshed"}}`)
 	out, _ = run(0, "sp", "list")
 	says(out, "refresh fails", "https://new.example.com/acs")
 

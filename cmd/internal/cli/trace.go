@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -32,7 +31,7 @@ type traceListCmd struct {
 	unlistedFlag
 	SP    string `name:"sp" placeholder:"ENTITY_ID" help:"Only to this service provider."`
 	Limit int    `default:"50" help:"At most so many, up to 1000."`
-	JSON  bool   `name:"json" help:"Print JSON lines."`
+	asJSON
 }
 
 // Help is shown by trace list --help.
@@ -57,9 +56,8 @@ func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
 		for _, t := range list {
-			if err := enc.Encode(t.Trace); err != nil {
+			if err := s.line(t.Trace); err != nil {
 				return err
 			}
 		}
@@ -75,8 +73,8 @@ func (c *traceListCmd) Run(s *invocation, p *server.App) error {
 }
 
 type traceShowCmd struct {
-	Ref  string `arg:"" help:"The reference on the person's page, 10 or 14 letters and digits."`
-	JSON bool   `name:"json" help:"Print JSON lines, one for each request."`
+	Ref string `arg:"" help:"The reference on the person's page, 10 or 14 letters and digits."`
+	asJSON
 
 	Captured bool `help:"Print the captured assertions instead. The audit says who looked."`
 }
@@ -97,10 +95,9 @@ func (c *traceShowCmd) Run(s *invocation, p *server.App) error {
 		return c.coded(s, p, *coded)
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
 		for _, t := range list {
 			why := idp.Explained(t.Trace)
-			if err := enc.Encode(struct {
+			if err := s.line(struct {
 				store.Trace
 
 				Cause string `json:"cause,omitempty"`
@@ -152,7 +149,7 @@ func fixText(p *server.App, fix string, act admin.Act, about string) string {
 func (c *traceShowCmd) coded(s *invocation, p *server.App, q idp.CodedRequest) error {
 	fix := fixText(p, q.Fix, admin.ReasonAct(q.Reason), "")
 	if c.JSON {
-		return json.NewEncoder(s.stdout).Encode(struct {
+		return s.object(struct {
 			Ref      string    `json:"ref"`
 			Minute   time.Time `json:"minute"`
 			Reason   string    `json:"reason"`
@@ -187,7 +184,7 @@ func (c *traceShowCmd) captured(s *invocation, p *server.App) error {
 
 type traceRefusalsCmd struct {
 	Since time.Duration `default:"24h" help:"Of how long, up to 8 days (192h)."`
-	JSON  bool          `name:"json" help:"Print JSON."`
+	asJSON
 }
 
 // Help is shown by trace refusals --help.
@@ -215,7 +212,7 @@ func (c *traceRefusalsCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		return json.NewEncoder(s.stdout).Encode(struct {
+		return s.object(struct {
 			Refused []store.RefusalSum   `json:"refused"`
 			Counted []store.RequestCount `json:"only_counted"`
 		}{refused, counted})
@@ -241,6 +238,8 @@ func (c *traceRefusalsCmd) Run(s *invocation, p *server.App) error {
 }
 
 type traceCaptureCmd struct {
+	asJSON
+
 	Login string        `arg:"" help:"Login name or person id."`
 	For   time.Duration `default:"30m" help:"For how long, at most 1h."`
 	Off   bool          `help:"End it."`
@@ -265,15 +264,21 @@ func (c *traceCaptureCmd) Run(s *invocation, p *server.App) error {
 				return err
 			}
 			s.printf("assertions of %s are not captured\n", c.Login)
-			return nil
+			return s.object(jsonCapturing{Person: person})
 		}
 		until, err := p.Captures().Begin(s.ctx, s.scope(), person, c.For, s.event("", ""))
 		if err != nil {
 			return err
 		}
 		s.printf("assertions of %s are captured until %s\n", c.Login, until.UTC().Format(time.RFC3339))
-		return nil
+		return s.object(jsonCapturing{person, until.UTC()})
 	})
+}
+
+// jsonCapturing is whose assertions are captured, as JSON.
+type jsonCapturing struct {
+	Person store.PersonID `json:"person_id"`
+	Until  time.Time      `json:"until,omitzero"` // none: they are not captured
 }
 
 type traceCapturesCmd struct{ asJSON }

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -52,7 +51,7 @@ type usersListCmd struct {
 	userFilter
 	Limit int    `default:"100" help:"At most so many, up to 1000."`
 	After string `placeholder:"PERSON/ACCOUNT" help:"Those behind this one: the last line of the page before."`
-	JSON  bool   `name:"json" help:"Print JSON lines."`
+	asJSON
 }
 
 // Help is shown by users list --help.
@@ -114,7 +113,7 @@ func (c *usersListCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	t := s.table(asJSON{c.JSON}, "PERSON/ACCOUNT", "NAME", "ROLE", "STATE", "LOGIN NAME", "ERROR")
+	t := s.table(c.asJSON, "PERSON/ACCOUNT", "NAME", "ROLE", "STATE", "LOGIN NAME", "ERROR")
 	for _, u := range rows {
 		t.row(toJSONUser(u.SSOUser), string(u.Person)+"/"+string(u.Account), u.Name, u.Role, u.State, u.LoginName,
 			u.ErrorText)
@@ -131,7 +130,7 @@ func (c *usersListCmd) Run(s *invocation, p *server.App) error {
 
 type usersShowCmd struct {
 	Person string `arg:"" help:"Login name or person id."`
-	JSON   bool   `name:"json" help:"Print JSON lines."`
+	asJSON
 }
 
 // Help is shown by users show --help.
@@ -148,9 +147,8 @@ func (c *usersShowCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if c.JSON {
-		enc := json.NewEncoder(s.stdout)
 		for _, u := range rows {
-			if err := enc.Encode(toJSONUser(u.SSOUser)); err != nil {
+			if err := s.line(toJSONUser(u.SSOUser)); err != nil {
 				return err
 			}
 		}
@@ -195,6 +193,8 @@ func showUser(s *invocation, u admin.User) {
 }
 
 type usersConfirmCmd struct {
+	asJSON
+
 	User []string `arg:"" optional:"" placeholder:"PERSON/ACCOUNT" help:"Which, as users list shows them."`
 	All  bool     `help:"All that are assumed."`
 	Yes  bool     `help:"Do not ask."`
@@ -233,7 +233,9 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("confirmed %d users\n", n)
-	return nil
+	return s.object(struct {
+		Confirmed int `json:"confirmed"`
+	}{n})
 }
 
 type usersExportCmd struct {
@@ -267,6 +269,8 @@ func (c *usersExportCmd) Run(s *invocation, p *server.App) (err error) {
 }
 
 type usersImportCmd struct {
+	asJSON
+
 	File string `arg:"" help:"The file that users export wrote as CSV; - for standard input."`
 }
 
@@ -288,7 +292,7 @@ func (c *usersImportCmd) Run(s *invocation, p *server.App) (err error) {
 		return err
 	}
 	printAdoptions(s, counts)
-	return nil
+	return s.object(jsonAdoptions{Counts: counts, Saved: true})
 }
 
 // input opens a file that a command was given.
@@ -303,6 +307,40 @@ func (s *invocation) input(name string) (io.Reader, func() error, error) {
 	return file, file.Close, nil
 }
 
+// jsonAdoptions is what became of known users as JSON.
+type jsonAdoptions struct {
+	Plan    int64                  `json:"plan,omitempty"`
+	Users   []jsonAdoption         `json:"users,omitempty"`
+	LeftOut []jsonError            `json:"left_out,omitempty"` // lines that can't be read
+	Faults  int                    `json:"faults,omitempty"`
+	Counts  map[store.Adoption]int `json:"counts,omitempty"` // by outcome
+	Saved   bool                   `json:"saved"`
+}
+
+// jsonAdoption is one of them.
+type jsonAdoption struct {
+	Line       int             `json:"line"`
+	Person     store.PersonID  `json:"person_id,omitempty"`
+	Account    store.AccountID `json:"account,omitempty"`
+	ExternalID string          `json:"external_id,omitempty"`
+	Role       store.Role      `json:"role,omitempty"`
+	State      store.State     `json:"state,omitempty"`
+	Note       string          `json:"note,omitempty"`
+	Fault      string          `json:"fault,omitempty"`
+}
+
+func toJSONAdoptions(a admin.Adoption) jsonAdoptions {
+	j := jsonAdoptions{Faults: a.Faults}
+	for _, one := range a.Items {
+		j.Users = append(j.Users, jsonAdoption{one.Told.Line, one.User.Person, one.User.Account, one.User.ExternalID,
+			one.User.Role, one.User.State, one.Note, one.Fault})
+	}
+	for _, e := range a.Left {
+		j.LeftOut = append(j.LeftOut, toJSONError(e, ""))
+	}
+	return j
+}
+
 func printAdoptions(s *invocation, counts map[store.Adoption]int) {
 	for _, c := range admin.AdoptionCounts(counts) {
 		s.printf("%d %s\n", c.Count, c.Text)
@@ -312,7 +350,7 @@ func printAdoptions(s *invocation, counts map[store.Adoption]int) {
 type usersWorkCmd struct {
 	Kind string `enum:",leaver,drift" default:"" help:"leaver or drift."`
 	Done bool   `help:"What was ticked off."`
-	JSON bool   `name:"json" help:"Print JSON lines."`
+	asJSON
 }
 
 // Help is shown by users work --help.
@@ -327,7 +365,6 @@ Example:
 // Run lists the work.
 func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	enc := json.NewEncoder(s.stdout)
 	if !c.JSON {
 		fmt.Fprintln(w, "SINCE\tKIND\tPERSON\tLOGIN\tNAME\tACCOUNT\tTOLD\tNOW\tWHY\tDONE")
 	}
@@ -338,7 +375,7 @@ func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 		}
 		for _, one := range list {
 			if c.JSON {
-				if err := enc.Encode(toJSONWork(one)); err != nil {
+				if err := s.line(toJSONWork(one)); err != nil {
 					return err
 				}
 				continue

@@ -33,6 +33,8 @@ func afterKey(text string) (store.UserKey, error) {
 }
 
 type usersAdoptCmd struct {
+	asJSON
+
 	File    string `arg:"" optional:"" help:"A CSV file; - for standard input."`
 	Plan    bool   `help:"All whom the newest plan would create, or the one given by --id: they are marked as assumed, without any call."`
 	ID      int64  `placeholder:"N" help:"With --plan: the number of the plan."`
@@ -82,7 +84,7 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 	s.printf("plan %d of %s would create %d users\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"),
 		plan.Creations)
 	if c.Preview {
-		return nil
+		return s.object(toJSONPlan(plan))
 	}
 	if err := s.confirm(c.Yes, false, "Take all of them as created already, and hold back creations?"); err != nil {
 		return err
@@ -94,7 +96,7 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 	printAdoptions(s, counts)
 	s.printf("creations are held: look at ssobridge users list --state assumed, confirm them (users confirm), then " +
 		"ssobridge provision release\n")
-	return nil
+	return s.object(jsonAdoptions{Plan: plan.ID, Counts: counts, Saved: true})
 }
 
 func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
@@ -126,8 +128,9 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 	}
 	all, faults := len(adoption.Items), adoption.Faults
 	s.printf("%d users, %d with faults\n", all, faults)
+	out := toJSONAdoptions(adoption)
 	if c.Preview {
-		return nil
+		return s.object(out)
 	}
 	if faults > 0 && c.Yes && !c.SkipBad {
 		// Who says yes beforehand has not seen the faults: a script would go on with a part.
@@ -144,11 +147,14 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		return err
 	}
 	printAdoptions(s, counts)
-	return nil
+	out.Counts, out.Saved = counts, true
+	return s.object(out)
 }
 
 // oneUser names one row of the ledger.
 type oneUser struct {
+	asJSON
+
 	Person  string `arg:"" help:"Login name or person id."`
 	Account string `arg:"" help:"The client account."`
 }
@@ -164,7 +170,28 @@ func (o oneUser) change(s *invocation, p *server.App, done string, do func(k sto
 		return err
 	}
 	s.printf(done+"\n", k.Person, k.Account)
-	return nil
+	return s.user(p, k)
+}
+
+// user prints how a row of the ledger stands now, as JSON. One that is gone is named alone.
+func (s *invocation) user(p *server.App, k store.UserKey) error {
+	if !s.json {
+		return nil
+	}
+	rows, err := p.Users().OfPerson(s.ctx, s.scope(), k.Person)
+	if err != nil {
+		return err
+	}
+	for _, u := range rows {
+		if u.Account == k.Account {
+			return s.object(toJSONUser(u.SSOUser))
+		}
+	}
+	return s.object(struct {
+		Person  store.PersonID  `json:"person_id"`
+		Account store.AccountID `json:"account"`
+		Removed bool            `json:"removed"`
+	}{k.Person, k.Account, true})
 }
 
 type usersCreateCmd struct{ oneUser }
@@ -183,6 +210,8 @@ func (c *usersCreateCmd) Run(s *invocation, p *server.App) error {
 }
 
 type usersCreateAgainCmd struct {
+	asJSON
+
 	Person  string `arg:"" help:"Login name or person id."`
 	Account string `arg:"" optional:"" help:"The client account. Default: the only one where the person has a user."`
 }
@@ -205,7 +234,7 @@ func (c *usersCreateAgainCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("the user of %s in %s is created again by the running bridge\n", k.Person, k.Account)
-	return nil
+	return s.user(p, k)
 }
 
 type usersSuspendCmd struct{ oneUser }

@@ -14,6 +14,8 @@ import (
 )
 
 type usersForgetCmd struct {
+	asJSON
+
 	Person  string `arg:"" help:"Person id, or login name while the directory has the person."`
 	Deleted bool   `help:"The person's users were deleted at Constant Contact by hand."`
 	Yes     bool   `help:"Do not ask."`
@@ -64,7 +66,11 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 		s.printf("the directory still has this person: with the next sign-in or plan, the bridge knows them again\n")
 	}
 	s.printf("backups that were made before, and users export, still hold the person\n")
-	return nil
+	return s.object(struct {
+		Person  store.PersonID  `json:"person_id"`
+		Removed store.Forgotten `json:"removed"`
+		Known   bool            `json:"in_directory"` // the next sign-in or plan brings them back
+	}{person, f.Forgotten, f.Known})
 }
 
 // forgettable finds who is meant, and how to call them. Who is neither in the ledger nor in the directory is taken by

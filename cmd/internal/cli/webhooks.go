@@ -43,6 +43,8 @@ type jsonTopic struct {
 }
 
 type webhooksSetCmd struct {
+	asJSON
+
 	Topic []int  `arg:"" optional:"" help:"Topics: 1 tier up, 2 tier down, 3 account cancelled, 4 account disabled. Default: all four."`
 	URL   string `name:"url" placeholder:"URL" help:"Default: this bridge, by constant_contact.webhook."`
 }
@@ -64,11 +66,16 @@ func (c *webhooksSetCmd) Run(s *invocation, p *server.App) error {
 			return err
 		}
 		s.printf("topic %d is posted to %s\n", t.ID, t.PostedTo)
+		if err := s.line(jsonTopic(t)); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
 type webhooksRemoveCmd struct {
+	asJSON
+
 	Topic int `arg:"" help:"The topic, as webhooks list shows it."`
 }
 
@@ -81,10 +88,15 @@ func (c *webhooksRemoveCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("topic %d is not posted any more\n", c.Topic)
-	return nil
+	return s.object(struct {
+		ID      int  `json:"id"`
+		Removed bool `json:"removed"`
+	}{c.Topic, true})
 }
 
 type webhooksTestCmd struct {
+	asJSON
+
 	Topic int `arg:"" help:"The topic, as webhooks list shows it."`
 }
 
@@ -100,5 +112,5 @@ func (c *webhooksTestCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("Constant Contact posts a test of topic %d to %s\n", t.ID, t.PostedTo)
-	return nil
+	return s.object(jsonTopic(t))
 }

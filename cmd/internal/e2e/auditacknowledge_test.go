@@ -67,7 +67,8 @@ func TestAuditAcknowledged(t *testing.T) {
 		}
 	}
 	with := []string{"--login", consoleAdmin, "--code", appCode(t, secret, 1)}
-	if out := w.command(t, append(acknowledge, with...)...); !strings.Contains(out, "acknowledged "+entry) {
+	if out := w.command(t, append(acknowledge, append(with, "--json")...)...); !strings.Contains(out,
+		`"break": "`+entry) {
 		t.Errorf("acknowledged: %s", out)
 	}
 	if out, err := w.tryCommand(append(acknowledge, with...)...); err == nil {
