@@ -63,8 +63,8 @@ type providerCheck struct {
 	faults   []error
 }
 
-func (c *providerCheck) fault(field, value, fault, mend string) {
-	c.faults = append(c.faults, fieldError(field, value, fault, mend))
+func (c *providerCheck) fault(field, value, fault, fix string) {
+	c.faults = append(c.faults, fieldError(field, value, fault, fix))
 }
 
 func (c *providerCheck) names() {
@@ -83,12 +83,12 @@ func (c *providerCheck) names() {
 	}
 }
 
-// addressMend stands behind every faulty address.
-const addressMend = "give the address as the service provider states it, such as https://sp.example.com/saml/acs"
+// addressFix stands behind every faulty address.
+const addressFix = "give the address as the service provider states it, such as https://sp.example.com/saml/acs"
 
 func (c *providerCheck) address(field, value string) {
 	if err := netname.CheckAddress(value, c.loopback); err != nil {
-		c.fault(field, value, err.Error(), addressMend)
+		c.fault(field, value, err.Error(), addressFix)
 	}
 }
 

@@ -274,7 +274,7 @@ func TestRSP12Refused(t *testing.T) {
 				}
 				if log := f.log.String(); !strings.Contains(log, "no_encryption_key") || !strings.Contains(log, c.log) ||
 					!strings.Contains(log, "Import the service provider's metadata") {
-					t.Errorf("the log does not say %q and what would mend it:\n%s", c.log, log)
+					t.Errorf("the log does not say %q and what would fix it:\n%s", c.log, log)
 				}
 				// The way back answers by a status, in clear and without an assertion.
 				a, err = f.Cancel(context.Background(), id, v)

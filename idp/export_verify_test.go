@@ -11,7 +11,7 @@ import (
 )
 
 // Fault is a fault as tests see it.
-type Fault struct{ Reason, Detail, Mend string }
+type Fault struct{ Reason, Detail, Fix string }
 
 func exported(bad *saml.Fault) *Fault {
 	if bad == nil {

@@ -305,5 +305,5 @@ func unusable(cause error) string {
 // the service account and the DNs of the configuration: more than a sign-in knows.
 func directoryDown(cause error) Why {
 	fault := directory.Diagnose(cause)
-	return Why{Reason: ReasonDirectoryDown, Cause: fault.Text, Fix: fault.Mend}
+	return Why{Reason: ReasonDirectoryDown, Cause: fault.Text, Fix: fault.Fix}
 }

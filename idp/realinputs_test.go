@@ -452,8 +452,8 @@ func TestUnmetWishes(t *testing.T) {
 	traces := &told{}
 	f := newFixture(t, "rsa-2048", func(o *idp.Options) { o.Traces = traces })
 	for _, c := range []struct {
-		file, sp     string
-		detail, mend []string
+		file, sp    string
+		detail, fix []string
 	}{
 		{"format-transient", ctct, []string{"asked for a NameID of format transient", "record says persistent"},
 			[]string{"ask for persistent"}},
@@ -473,7 +473,7 @@ func TestUnmetWishes(t *testing.T) {
 			text, id := requestFile(t, c.file, c.sp)
 			f.came(t, byRedirect(t, text), id, visitor("b"))
 			line := f.log.String()[before:]
-			for _, part := range append(c.detail, c.mend...) {
+			for _, part := range append(c.detail, c.fix...) {
 				if !strings.Contains(strings.ToLower(line), strings.ToLower(part)) {
 					t.Errorf("the log has no %s:\n%s", part, line)
 				}

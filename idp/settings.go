@@ -19,7 +19,7 @@ type FieldError struct {
 	Field string // a key of Settings, with the place in a list where that helps: acs[0].url
 	Value string // as given, cut short; "" where it says nothing
 	Fault string
-	Mend  string
+	Fix   string
 }
 
 func (e *FieldError) Error() string {
@@ -28,8 +28,8 @@ func (e *FieldError) Error() string {
 		text += fmt.Sprintf(" %q", e.Value)
 	}
 	text += ": " + e.Fault
-	if e.Mend != "" {
-		text += ": " + e.Mend
+	if e.Fix != "" {
+		text += ": " + e.Fix
 	}
 	return text
 }
@@ -37,11 +37,11 @@ func (e *FieldError) Error() string {
 // maxShownValue is how much of a value an error repeats, in characters.
 const maxShownValue = 120
 
-func fieldError(field, value, fault, mend string) *FieldError {
+func fieldError(field, value, fault, fix string) *FieldError {
 	if r := []rune(value); len(r) > maxShownValue {
 		value = string(r[:maxShownValue]) + "…"
 	}
-	return &FieldError{field, value, fault, mend}
+	return &FieldError{field, value, fault, fix}
 }
 
 // Setting is one setting of a service provider's record.

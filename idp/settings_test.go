@@ -182,7 +182,7 @@ func TestSetProvider(t *testing.T) {
 	}
 }
 
-// TestSetProviderRefuses names key, fault and mend, and leaves the record as it was.
+// TestSetProviderRefuses names key, fault and fix, and leaves the record as it was.
 func TestSetProviderRefuses(t *testing.T) {
 	private := "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"
 	for _, c := range []struct{ key, value, field, want string }{
@@ -241,7 +241,7 @@ func TestSetProviderRefuses(t *testing.T) {
 			if !errors.As(err, &e) {
 				t.Fatalf("error %v", err)
 			}
-			if e.Field != c.field || e.Fault == "" || e.Mend == "" || !strings.Contains(e.Error(), c.want) ||
+			if e.Field != c.field || e.Fault == "" || e.Fix == "" || !strings.Contains(e.Error(), c.want) ||
 				len(e.Error()) > 1000 {
 				t.Errorf("error %q of field %s, want %s about %q", e, e.Field, c.field, c.want)
 			}
@@ -274,7 +274,7 @@ func TestProviderKeys(t *testing.T) {
 			}
 		}
 	}
-	// A record that is at fault can be mended.
+	// A record that is at fault can be fixed.
 	sp := plainSP()
 	sp.Lifetime = 0
 	if err := idp.SetSetting(&sp, "lifetime", "5m"); err != nil || sp.Lifetime != 5*time.Minute {
@@ -283,7 +283,7 @@ func TestProviderKeys(t *testing.T) {
 }
 
 // TestCheckProviderSettings: the settings beside those of TestCheckProvider, each
-// with field, fault and mend.
+// with field, fault and fix.
 func TestCheckProviderSettings(t *testing.T) {
 	_, der := spKey(t)
 	for _, c := range []struct {
@@ -320,8 +320,8 @@ func TestCheckProviderSettings(t *testing.T) {
 			c.spoil(&sp)
 			faults := idp.CheckProvider(sp, false)
 			var e *idp.FieldError
-			if len(faults) != 1 || !errors.As(faults[0], &e) || e.Field != c.field || e.Fault == "" || e.Mend == "" {
-				t.Errorf("faults %v, want one of %s with its mend", faults, c.field)
+			if len(faults) != 1 || !errors.As(faults[0], &e) || e.Field != c.field || e.Fault == "" || e.Fix == "" {
+				t.Errorf("faults %v, want one of %s with its fix", faults, c.field)
 			}
 		})
 	}

@@ -126,10 +126,10 @@ func (p *IdP) parsingSlot(ctx context.Context, v Visitor) (free func(), bad *sam
 // trust is what a message of this service provider is verified with. What is
 // weak and allowed is told in the log.
 func (p *IdP) trust(ctx context.Context, sp *serviceProvider, v Visitor) saml.Trust {
-	return sp.trust.Warning(func(detail, mend string) {
+	return sp.trust.Warning(func(detail, fix string) {
 		p.o.Logger.LogAttrs(ctx, slog.LevelWarn, "weak signature accepted", slog.String("ref", v.Ref),
 			slog.String("sp", sp.EntityID),
-			slog.String("cause", detail), slog.String("fix", mend))
+			slog.String("cause", detail), slog.String("fix", fix))
 	})
 }
 

@@ -19,23 +19,23 @@ const (
 	adoptAtOnce = 500 // users in one transaction, and people in one look at the ledger
 )
 
-// AdoptionItem is what a told user would become or became.
+// AdoptionItem is what a known user would become or became.
 type AdoptionItem struct {
-	Told    KnownUser
+	Known   KnownUser
 	User    store.SSOUser
 	Outcome store.Adoption // of AdoptUsers; "" in a preview
 	Fault   string         // why it can't be taken: no such person, a malformed field; "" for none
 	Note    string         // what an admin should see before: no mapping gives this person the account, another role
 }
 
-// PreviewAdoption looks each told user up in directory, mappings and ledger. Nothing is stored.
+// PreviewAdoption looks each known user up in directory, mappings and ledger. Nothing is stored.
 //
 // A person who is not in the directory can be told by person_id, with a role. What an export says of users that were
 // never created is a fault.
 func (s *Service) PreviewAdoption(ctx context.Context, told []KnownUser) ([]AdoptionItem, error) {
 	x, err := s.current(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("look up told users: %w", err)
+		return nil, fmt.Errorf("look up known users: %w", err)
 	}
 	all := make([]AdoptionItem, len(told))
 	err = inParallel(ctx, len(told), func(ctx context.Context, i int) (err error) {
@@ -43,12 +43,12 @@ func (s *Service) PreviewAdoption(ctx context.Context, told []KnownUser) ([]Adop
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("look up told users: %w", err)
+		return nil, fmt.Errorf("look up known users: %w", err)
 	}
 	lines := map[userID]int{}
 	for batch := range slices.Chunk(all, adoptAtOnce) {
-		if err := s.compareTold(ctx, batch, lines); err != nil {
-			return nil, fmt.Errorf("look up told users: %w", err)
+		if err := s.compareKnown(ctx, batch, lines); err != nil {
+			return nil, fmt.Errorf("look up known users: %w", err)
 		}
 	}
 	return all, nil
@@ -56,7 +56,7 @@ func (s *Service) PreviewAdoption(ctx context.Context, told []KnownUser) ([]Adop
 
 // telling looks one told user up in directory and mappings. An error means that the directory could not answer.
 func (s *Service) telling(ctx context.Context, x *mapping.Index, t KnownUser) (AdoptionItem, error) {
-	tell := AdoptionItem{Told: t}
+	tell := AdoptionItem{Known: t}
 	switch state := store.State(t.State); state {
 	case store.Suspended:
 		tell.Fault = "is suspended in this file; only the import of a whole export puts such a user back"

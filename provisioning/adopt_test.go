@@ -77,15 +77,15 @@ func TestAdoptUsers(t *testing.T) {
 		16: {"crm-16", "account_manager", "is being created", ""},
 	}
 	for _, got := range previewed {
-		c := want[got.Told.Line]
+		c := want[got.Known.Line]
 		if got.User.ExternalID != c.id || string(got.User.Role) != c.role || got.Outcome != "" {
-			t.Errorf("line %d: got %+v, want %q as %q", got.Told.Line, got.User, c.id, c.role)
+			t.Errorf("line %d: got %+v, want %q as %q", got.Known.Line, got.User, c.id, c.role)
 		}
 		if (c.fault == "") != (got.Fault == "") || !strings.Contains(got.Fault, c.fault) {
-			t.Errorf("line %d: got fault %q, want %q", got.Told.Line, got.Fault, c.fault)
+			t.Errorf("line %d: got fault %q, want %q", got.Known.Line, got.Fault, c.fault)
 		}
 		if (c.note == "") != (got.Note == "") || !strings.Contains(got.Note, c.note) {
-			t.Errorf("line %d: got note %q, want %q", got.Told.Line, got.Note, c.note)
+			t.Errorf("line %d: got note %q, want %q", got.Known.Line, got.Note, c.note)
 		}
 	}
 
@@ -94,20 +94,20 @@ func TestAdoptUsers(t *testing.T) {
 		t.Fatalf("AdoptUsers: %v", err)
 	}
 	for _, got := range done {
-		if want[got.Told.Line].fault != "" {
+		if want[got.Known.Line].fault != "" {
 			if got.Outcome != "" {
-				t.Errorf("line %d has a fault and became %s", got.Told.Line, got.Outcome)
+				t.Errorf("line %d has a fault and became %s", got.Known.Line, got.Outcome)
 			}
 			continue
 		}
 		outcome := store.Adopted
-		if got.Told.Line == 14 {
+		if got.Known.Line == 14 {
 			outcome = store.Changed
 		}
 		row, err := w.db.Ledger().Get(t.Context(), got.User.Person, got.User.Account)
 		if err != nil || got.Outcome != outcome || row.ExternalID != got.User.ExternalID || row.State != got.User.State ||
 			row.Role != got.User.Role {
-			t.Errorf("line %d: got %s, row %+v, %v; want %s of %+v", got.Told.Line, got.Outcome, row, err, outcome, got.User)
+			t.Errorf("line %d: got %s, row %+v, %v; want %s of %+v", got.Known.Line, got.Outcome, row, err, outcome, got.User)
 		}
 	}
 	if row, _ := w.db.Ledger().Get(t.Context(), "mary", harbour); row.State != store.Assumed ||
@@ -123,10 +123,10 @@ func TestAdoptUsers(t *testing.T) {
 			t.Errorf("audit: got %+v", e)
 		}
 	}
-	// Told once more, nothing changes.
+	// Imported once more, nothing changes.
 	for _, again := range must(w.AdoptUsers(t.Context(), done, "admin:test"))(t) {
 		if again.Fault == "" && again.Outcome != store.Unchanged {
-			t.Errorf("line %d once more: got %s", again.Told.Line, again.Outcome)
+			t.Errorf("line %d once more: got %s", again.Known.Line, again.Outcome)
 		}
 	}
 }
@@ -141,7 +141,7 @@ func must[T any](value T, err error) func(testing.TB) T {
 	}
 }
 
-// Told users sign in as whom they were told.
+// Imported users sign in as whom they were imported as.
 func TestAdoptedUserSignsIn(t *testing.T) {
 	jane := person("jane", group("sales"))
 	w := newPlanWorld(t, []directory.Entry{jane})

@@ -48,12 +48,12 @@ func TestAdoptOnSlapd(t *testing.T) {
 		got := previewed[i]
 		if got.User.Person != want.person || got.User.Role != want.role || (want.fault == "") != (got.Fault == "") ||
 			!strings.Contains(got.Fault, want.fault) || !strings.Contains(got.Note, want.note) {
-			t.Errorf("line %d: got %+v", got.Told.Line, got)
+			t.Errorf("line %d: got %+v", got.Known.Line, got)
 		}
 	}
 	for _, got := range must(w.AdoptUsers(t.Context(), previewed, "admin:test"))(t) {
 		if (got.Fault == "") != (got.Outcome == store.Adopted) {
-			t.Errorf("line %d: got %s, fault %q", got.Told.Line, got.Outcome, got.Fault)
+			t.Errorf("line %d: got %s, fault %q", got.Known.Line, got.Outcome, got.Fault)
 		}
 	}
 }

@@ -8,9 +8,9 @@ import (
 	"ssobridge/store"
 )
 
-// compareTold holds told users against the ledger and against each other: a login and a person_id can name the same
+// compareKnown compares known users with the ledger and against each other: a login and a person_id can name the same
 // person. lines are those of the users before.
-func (s *Service) compareTold(ctx context.Context, batch []AdoptionItem, lines map[userID]int) error {
+func (s *Service) compareKnown(ctx context.Context, batch []AdoptionItem, lines map[userID]int) error {
 	var ids []store.PersonID
 	for _, t := range batch {
 		if t.Fault == "" {
@@ -39,7 +39,7 @@ func (s *Service) compareTold(ctx context.Context, batch []AdoptionItem, lines m
 			t.Fault = fmt.Sprintf("line %d tells of the same person in the same client account", line)
 			continue
 		}
-		lines[key] = t.Told.Line
+		lines[key] = t.Known.Line
 		if row, there := rows[key]; there {
 			t.against(row)
 		}

@@ -151,9 +151,9 @@ func allowedSkips(p store.Plan, accepted bool) int {
 func (s *Service) stops(p store.Plan, open int, o ApplyOptions, digest string) *StopError {
 	var words []string
 	stop := &StopError{Plan: p.ID}
-	ask := func(reason, detail, mend string) {
+	ask := func(reason, detail, fix string) {
 		if stop.Reason == "" {
-			stop.Reason, stop.Fix = reason, mend
+			stop.Reason, stop.Fix = reason, fix
 		}
 		words = append(words, detail)
 	}

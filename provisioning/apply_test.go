@@ -44,7 +44,7 @@ func (w *planWorld) stopsFor(o provisioning.ApplyOptions, plan store.Plan, reaso
 	_, err := w.apply(o)
 	stop, ok := errors.AsType[*provisioning.StopError](err)
 	if !ok || stop.Reason != reason || stop.Plan != plan.ID || stop.Detail == "" || stop.Fix == "" {
-		w.tb.Fatalf("ApplyPlan(%+v): got %v, want a StopError for %s with detail and mend", o, err, reason)
+		w.tb.Fatalf("ApplyPlan(%+v): got %v, want a StopError for %s with detail and fix", o, err, reason)
 	}
 	if now := w.get(plan.ID); now != plan {
 		w.tb.Errorf("plan after it was refused: got %+v, want %+v", now, plan)

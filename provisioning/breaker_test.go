@@ -76,8 +76,8 @@ func TestBreakerForCredentials(t *testing.T) {
 // after it.
 func TestBreakerForOutage(t *testing.T) {
 	for _, c := range []struct {
-		name       string
-		fail, mend func(*world)
+		name      string
+		fail, fix func(*world)
 	}{
 		{"no connection", func(w *world) { w.offline.Store(true) }, func(w *world) { w.offline.Store(false) }},
 		{"500 for everybody", func(w *world) {
@@ -121,7 +121,7 @@ func TestBreakerForOutage(t *testing.T) {
 					t.Errorf("%s is backed off for %s, want at most a minute", row.Person, back)
 				}
 			}
-			c.mend(w)
+			c.fix(w)
 			w.advance(max(0, w.breaker().Until.Sub(w.now())) + time.Second)
 			w.until("it is closed", func() bool { return w.breaker().Cause == "" })
 			w.advance(61 * time.Second)

@@ -32,7 +32,7 @@ var UpdateSources = []string{"Account", "Contact", "System"}
 var PlanTypes = []string{"BRONZE", "SILVER", "GOLD"}
 
 // FieldErrors collects every *InputError in an error, by field: what is wrong and
-// the mend, in one sentence. It is empty where there is none.
+// the fix, in one sentence. It is empty where there is none.
 func FieldErrors(err error) map[string]string {
 	all := map[string]string{}
 	collectFields(err, all)

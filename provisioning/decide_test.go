@@ -216,7 +216,7 @@ func TestAPI03ConflictIsHeld(t *testing.T) {
 		d := w.decide(jane)
 		expect(t, d, provisioning.Denied, provisioning.HeldConflict)
 		if !strings.Contains(d.Detail, "another Constant Contact user") {
-			t.Errorf("detail: got %q, want the fault and its mend", d.Detail)
+			t.Errorf("detail: got %q, want the fault and its fix", d.Detail)
 		}
 	}
 	w.advance(24 * time.Hour)
@@ -229,7 +229,7 @@ func TestAPI03ConflictIsHeld(t *testing.T) {
 	}
 }
 
-// A refusal is not tried again with the same data, but at once with mended ones.
+// A refusal is not tried again with the same data, but at once with fixed ones.
 func TestRefusedUntilDataChange(t *testing.T) {
 	w := newWorld(t, settings{})
 	// An account that the sandbox does not know: it refuses the data.

@@ -168,8 +168,8 @@ type importedCells struct {
 	good   bool
 }
 
-func (c *importedCells) fault(field, fault, mend string) {
-	c.faults.add(c.line, field, fault, mend)
+func (c *importedCells) fault(field, fault, fix string) {
+	c.faults.add(c.line, field, fault, fix)
 	c.good = false
 }
 

@@ -86,8 +86,8 @@ func readKnownUsers(r io.Reader) (all []KnownUser, faults lineFaults, err error)
 // check says what is wrong with a line by itself.
 func (t KnownUser) check(faults *lineFaults) bool {
 	good := true
-	fault := func(field, fault, mend string) {
-		faults.add(t.Line, field, fault, mend)
+	fault := func(field, fault, fix string) {
+		faults.add(t.Line, field, fault, fix)
 		good = false
 	}
 	if t.Person == "" && t.Login == "" {

@@ -12,7 +12,7 @@ import (
 	"ssobridge/store"
 )
 
-func TestReadTold(t *testing.T) {
+func TestReadKnownUsers(t *testing.T) {
 	jane := provisioning.KnownUser{Line: 2, Login: "jane", Account: string(harbour), ExternalID: "x1", State: "active"}
 	change := func(c func(*provisioning.KnownUser)) []provisioning.KnownUser {
 		one := jane
@@ -51,7 +51,7 @@ func TestReadTold(t *testing.T) {
 	}
 }
 
-func TestReadToldRefusals(t *testing.T) {
+func TestReadKnownUsersRefusals(t *testing.T) {
 	const h = string(harbour)
 	for name, c := range map[string]struct {
 		file   string
@@ -111,7 +111,7 @@ func TestReadToldRefusals(t *testing.T) {
 }
 
 // A file is bounded in lines, bytes and faults.
-func TestReadToldBounds(t *testing.T) {
+func TestReadKnownUsersBounds(t *testing.T) {
 	lines := func(n int, line string) io.Reader {
 		return io.MultiReader(strings.NewReader("login,account\n"), strings.NewReader(strings.Repeat(line, n)))
 	}
@@ -148,8 +148,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// FuzzReadTold reads whatever: what is taken is well formed and told once, and there is either an error or a result.
-func FuzzReadTold(f *testing.F) {
+// FuzzReadKnownUsers reads whatever: what is taken is well formed and read once, and there is either an error or a result.
+func FuzzReadKnownUsers(f *testing.F) {
 	f.Add("login,account\njane," + string(harbour) + "\n")
 	f.Add("\xef\xbb\xbfperson_id;account;external_id;state\r\np1;a1;'=x;assumed\r\n")
 	f.Add("login,account\n\"a\nb\",x\n")

@@ -55,7 +55,7 @@ func TestAddMapping(t *testing.T) {
 	}
 }
 
-// Each fault of the input is told with its field and mend, all of one input together, and nothing is stored.
+// Each fault of the input is told with its field and fix, all of one input together, and nothing is stored.
 func TestAddMappingRefuses(t *testing.T) {
 	w := newWorld(t, settings{})
 	w.add(mapping.Spec{Group: group("sales"), Account: string(harbour), Role: "account_manager", Priority: 10})
@@ -125,7 +125,7 @@ func TestAddMappingAsksForUnknownAccounts(t *testing.T) {
 	_, err := w.AddMapping(t.Context(), spec)
 	var field *provisioning.InputError
 	if !errors.As(err, &field) || field.Field != "account" || !strings.Contains(field.Fix, "unchecked") {
-		t.Fatalf("offline: got %v, want a fault of account with its mend", err)
+		t.Fatalf("offline: got %v, want a fault of account with its fix", err)
 	}
 	spec.Unchecked = true
 	w.add(spec)

@@ -118,11 +118,11 @@ func TestPlanItems(t *testing.T) {
 			t.Errorf("why of %s: got %q, want it to hold %q", i.Person, i.Why, want)
 		}
 		switch {
-		case i.Person == "drift" && (i.Told != store.CampaignCreator || i.Login != "drift" || i.Name != "Jane Doe"):
+		case i.Person == "drift" && (i.Current != store.CampaignCreator || i.Login != "drift" || i.Name != "Jane Doe"):
 			t.Errorf("drift: got %+v", i)
-		case i.Person == "gone" && (i.Login != "gone-"+h || i.Name != "Told gone" || i.Told != store.AccountManager):
+		case i.Person == "gone" && (i.Login != "gone-"+h || i.Name != "Told gone" || i.Current != store.AccountManager):
 			t.Errorf("leaver: got %+v, want it shown as Constant Contact knows it", i)
-		case i.Person == "gone-owner" && i.Told != store.Owner:
+		case i.Person == "gone-owner" && i.Current != store.Owner:
 			t.Errorf("leaver who is an owner: got %+v", i)
 		}
 	}

@@ -28,9 +28,9 @@ var errTooLarge = errors.New("the file is too large")
 // lineFaults collects what is wrong with the lines of a file.
 type lineFaults []error
 
-func (f *lineFaults) add(line int, field, fault, mend string) {
+func (f *lineFaults) add(line int, field, fault, fix string) {
 	if len(*f) < maxLineFaults {
-		*f = append(*f, &InputError{Field: fmt.Sprintf("line %d, %s", line, field), Fault: fault, Fix: mend})
+		*f = append(*f, &InputError{Field: fmt.Sprintf("line %d, %s", line, field), Fault: fault, Fix: fix})
 	}
 }
 

@@ -56,7 +56,7 @@ func TestAPI01TemplatesAtTheStart(t *testing.T) {
 	}
 }
 
-// faultFields names the fields of all InputErrors in err, and checks that each carries its mend.
+// faultFields names the fields of all InputErrors in err, and checks that each carries its fix.
 func faultFields(err error) (fields []string) {
 	if err == nil {
 		return nil
@@ -73,7 +73,7 @@ func faultFields(err error) (fields []string) {
 	}
 	if errors.As(err, &one) {
 		if one.Fix == "" || one.Fault == "" {
-			return []string{one.Field + " without fault or mend"}
+			return []string{one.Field + " without fault or fix"}
 		}
 		return []string{one.Field}
 	}

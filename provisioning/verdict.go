@@ -81,7 +81,7 @@ func item(kind string, p directory.Entry, h mapping.Hit, row store.SSOUser, why 
 		Account: h.Account, Role: h.Role, Mapping: h.Mapping.ID, Why: plaintext.Short(why, shownWhy), State: store.ItemOpen,
 	}
 	if kind == store.ItemDrift {
-		i.Told = row.Role
+		i.Current = row.Role
 	}
 	return i
 }
@@ -98,7 +98,7 @@ func leaver(row store.SSOUser, why string) store.PlanItem {
 	return store.PlanItem{
 		Kind: store.ItemLeaver, Person: row.Person, Login: plaintext.Short(cmp.Or(row.LoginName, row.ExternalID), shownName),
 		Name:    nameOf(row.FirstName, row.LastName),
-		Account: row.Account, Told: row.Role, Mapping: row.Mapping, Why: plaintext.Short(why, shownWhy),
+		Account: row.Account, Current: row.Role, Mapping: row.Mapping, Why: plaintext.Short(why, shownWhy),
 		State: store.ItemOpen,
 	}
 }

@@ -72,7 +72,7 @@ type budgetRow struct {
 	departed  int64     // calls that have gone out
 	jumpedAt  time.Time // when the clock was last seen to have been put back
 	jumpedBy  time.Duration
-	mended    bool // by repair
+	repaired  bool // by repair
 }
 
 // begin begins a day's counts, unless they are begun.
@@ -133,8 +133,8 @@ func (b *Budget) Reserve(ctx context.Context, class string) (wait time.Duration,
 		row.begin(dayOf(slot))
 		if row.used >= limit || row.exhausted >= dayOf(slot) {
 			wait, outcome = startOf(dayOf(slot)+1).Sub(row.now), "none"
-			if row.mended {
-				return b.save(ctx, tx, row) // or tomorrow the old marks would be mended to tomorrow's
+			if row.repaired {
+				return b.save(ctx, tx, row) // or tomorrow the old marks would be moved to tomorrow's
 			}
 			return nil
 		}
@@ -283,7 +283,7 @@ func (b *Budget) lock(ctx context.Context, tx querier) (budgetRow, error) {
 		return row, errors.New("the clock stands before 1970")
 	}
 	before := row.jumpedAt
-	if row.repair(b.longestLine()); !row.mended {
+	if row.repair(b.longestLine()); !row.repaired {
 		return row, nil
 	}
 	if !row.jumpedAt.Equal(before) {
@@ -302,7 +302,7 @@ func (b *Budget) longestLine() time.Duration {
 	return max(longestLine, seconds(100*spacingMargin/(b.limits.perSecond()*lowestFactor)))
 }
 
-// repair mends the marks that a clock left which ran ahead and was put right: they would block all calls, or keep the
+// repair corrects the marks that a clock left which ran ahead and was put right: they would block all calls, or keep the
 // rate low, until it is that late again. Where the row says how late it was when it was written, they move back by as
 // much as the clock did; others can't lie further ahead than the longest line.
 func (r *budgetRow) repair(longest time.Duration) {
@@ -315,20 +315,20 @@ func (r *budgetRow) repair(longest time.Duration) {
 		}
 		// What Constant Contact counts is the true day: its limit was said, and the calls were made, in that.
 		r.day, r.exhausted = min(r.day, today), min(r.exhausted, today)
-		r.jumpedAt, r.jumpedBy, r.seen, r.mended = r.now, back, r.now, true
+		r.jumpedAt, r.jumpedBy, r.seen, r.repaired = r.now, back, r.now, true
 	}
-	mend := func(ahead bool, how func()) {
+	fix := func(ahead bool, how func()) {
 		if ahead {
 			how()
-			r.mended = true
+			r.repaired = true
 		}
 	}
-	mend(r.next.After(r.now.Add(longest)), func() { r.next, r.round = r.now, 0 })
-	mend(r.day > today+1, func() { r.day = today })
-	mend(r.exhausted > today+1, func() { r.exhausted = today })
-	mend(r.factorAt.After(r.now.Add(throttlePause)), func() { r.factorAt = r.now })
-	mend(r.token.After(r.now.Add(longestTokenLine)), func() { r.token = r.now })
-	mend(r.worked.After(r.now.Add(clockSlack)), func() { r.worked = r.now })
+	fix(r.next.After(r.now.Add(longest)), func() { r.next, r.round = r.now, 0 })
+	fix(r.day > today+1, func() { r.day = today })
+	fix(r.exhausted > today+1, func() { r.exhausted = today })
+	fix(r.factorAt.After(r.now.Add(throttlePause)), func() { r.factorAt = r.now })
+	fix(r.token.After(r.now.Add(longestTokenLine)), func() { r.token = r.now })
+	fix(r.worked.After(r.now.Add(clockSlack)), func() { r.worked = r.now })
 }
 
 func (b *Budget) save(ctx context.Context, tx querier, row budgetRow) error {

@@ -12,10 +12,10 @@ import (
 type ManualTask struct {
 	Person  PersonID
 	Account AccountID
-	Kind    string // ItemLeaver: delete the user. ItemDrift: change the role from Told to Role.
+	Kind    string // ItemLeaver: delete the user. ItemDrift: change the role from Current to Role.
 	Login   string
 	Name    string
-	Told    Role
+	Current Role
 	Role    Role
 	Why     string
 	Since   time.Time // when it was first seen
@@ -162,7 +162,7 @@ func (s *Plans) ManualTasks(ctx context.Context, f ManualTaskFilter) ([]ManualTa
 
 func scanManualTask(row scanner) (w ManualTask, err error) {
 	var since, done int64
-	err = row.Scan(&w.Person, &w.Account, &w.Kind, &w.Login, &w.Name, &w.Told, &w.Role, &w.Why, &since, &done, &w.DoneBy)
+	err = row.Scan(&w.Person, &w.Account, &w.Kind, &w.Login, &w.Name, &w.Current, &w.Role, &w.Why, &since, &done, &w.DoneBy)
 	w.Since, w.DoneAt = fromMicros(since), fromMicros(done)
 	return w, err
 }

@@ -37,7 +37,7 @@ type PlanItem struct {
 	Name      string // of the person, to be shown
 	Account   AccountID
 	Role      Role
-	Told      Role // for a drift: what Constant Contact was told
+	Current   Role // for a drift and a leaver: the role at Constant Contact, as far as is known
 	Mapping   int64
 	Why       string // in words: the group and the path to it, or what is wrong
 	State     string
@@ -51,7 +51,7 @@ const itemColumns = `plan, position, kind, person_id, login, name, account, role
 
 func scanItem(row scanner) (i PlanItem, err error) {
 	var due, updated int64
-	err = row.Scan(&i.Plan, &i.Position, &i.Kind, &i.Person, &i.Login, &i.Name, &i.Account, &i.Role, &i.Told, &i.Mapping,
+	err = row.Scan(&i.Plan, &i.Position, &i.Kind, &i.Person, &i.Login, &i.Name, &i.Account, &i.Role, &i.Current, &i.Mapping,
 		&i.Why, &i.State, &i.Reason, &due, &updated)
 	i.LeaseUntil, i.UpdatedAt = fromMicros(due), fromMicros(updated)
 	return i, err
@@ -113,7 +113,7 @@ func addItems(ctx context.Context, tx querier, id, last int64, items []PlanItem,
 		// What comes from the directory and is only shown is made storable: one odd name must not cost the plan.
 		for _, value := range []any{last + int64(n) + 1, i.Kind, string(i.Person), sanitize(i.Login), sanitize(i.Name),
 			string(i.Account),
-			string(i.Role), string(i.Told), i.Mapping, sanitize(i.Why)} {
+			string(i.Role), string(i.Current), i.Mapping, sanitize(i.Why)} {
 			args = append(args, value)
 			query.WriteString(", $" + strconv.Itoa(len(args)))
 		}

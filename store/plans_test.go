@@ -83,7 +83,7 @@ func benchPlan(b *testing.B, db *store.DB, kind string) int64 {
 				(first+i)*7919%1000003)),
 				Login: fmt.Sprint("login", first+i), Name: fmt.Sprint("First Last ", first+i),
 				Account: store.AccountID(fmt.Sprint("a07e1lxqqq", i%300)),
-				Role:    store.AccountManager, Told: store.CampaignCreator, Mapping: 7,
+				Role:    store.AccountManager, Current: store.CampaignCreator, Mapping: 7,
 				Why: "cn=ctct-a07e1lxqqq0-manager,ou=groups,dc=example,dc=com, through cn=staff"}
 		}
 		if err := db.Plans().Add(b.Context(), id, items); err != nil {

@@ -37,7 +37,7 @@ func readAuthorities(name string, data []byte) (roots *x509.CertPool, unread []s
 	case found > 0:
 		return roots, unread, nil
 	case isNegative:
-		return roots, nil, &Fault{fmt.Sprintf(negative, name), negativeSerialMend}
+		return roots, nil, &Fault{fmt.Sprintf(negative, name), negativeSerialFix}
 	case len(unread) > 0:
 		return roots, nil, &Fault{unread[0],
 			"have the certificate issued again, or export it again: the file may have been cut"}
@@ -50,7 +50,7 @@ func readAuthorities(name string, data []byte) (roots *x509.CertPool, unread []s
 		roots.AddCert(c)
 		return roots, nil, nil
 	case isNegativeSerial(err.Error()):
-		return roots, nil, &Fault{fmt.Sprintf(negative, name), negativeSerialMend}
+		return roots, nil, &Fault{fmt.Sprintf(negative, name), negativeSerialFix}
 	case len(bytes.TrimSpace(data)) == 0:
 		return roots, nil, &Fault{name + " is empty", write}
 	}

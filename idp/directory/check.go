@@ -18,7 +18,7 @@ type Step struct {
 	Name, Detail string
 	Server       string // the URL of the one that was tried; "": any of them
 	Err          error
-	Mend         string
+	Fix          string
 }
 
 // Depth is how far a check goes.
@@ -42,7 +42,7 @@ func (d *Directory) CheckTo(ctx context.Context, depth Depth) []Step {
 	var steps []Step
 	if len(d.unread) > 0 {
 		steps = append(steps, Step{Name: "read ca_file", Detail: strings.Join(d.unread, "; "),
-			Mend: "have those certificates issued again, or take them out if no server needs them"})
+			Fix: "have those certificates issued again, or take them out if no server needs them"})
 	}
 	// Side by side: one that does not answer leaves the others their time.
 	each := make([][]Step, len(d.servers))
@@ -70,7 +70,7 @@ func (d *Directory) checkServer(ctx context.Context, s *server, depth Depth) []S
 	c, err := s.dial(ctx, &d.o)
 	if err != nil {
 		f := Diagnose(err)
-		connect.Err, connect.Mend = fmt.Errorf("%s: %w", f.Text, err), f.Mend
+		connect.Err, connect.Fix = fmt.Errorf("%s: %w", f.Text, err), f.Fix
 		return []Step{connect}
 	}
 	defer c.close()
@@ -87,7 +87,7 @@ func (d *Directory) checkServer(ctx context.Context, s *server, depth Depth) []S
 		_, bind.Err = c.do(ctx, d.o.OpTimeout, func(l *ldap.Conn) error { return l.Bind(d.o.BindDN, d.bindPassword()) })
 		if bind.Err != nil {
 			f := Diagnose(&serviceError{s.url, d.o.BindDN, bind.Err})
-			bind.Err, bind.Mend = fmt.Errorf("%s: %w", f.Text, bind.Err), f.Mend
+			bind.Err, bind.Fix = fmt.Errorf("%s: %w", f.Text, bind.Err), f.Fix
 		}
 		if steps = append(steps, bind); bind.Err != nil {
 			return steps
@@ -119,11 +119,11 @@ func (d *Directory) checkBase(ctx context.Context, c *conn, field, dn string) St
 	}
 	if step.Err != nil {
 		f := Diagnose(&baseError{field, dn, step.Err})
-		step.Err, step.Mend = fmt.Errorf("%s: %w", f.Text, step.Err), f.Mend
+		step.Err, step.Fix = fmt.Errorf("%s: %w", f.Text, step.Err), f.Fix
 	} else if found := result.Entries[0].DN; d.o.GroupMode == modeMemberOf && dn == d.o.GroupBaseDN && !SameDN(dn, found) {
 		// Groups that memberOf lists are compared with the base here, and less is the same to us than to the server.
 		step.Err = fmt.Errorf("the directory spells it %q, and groups below it are not recognized by this spelling", found)
-		step.Mend = "write " + field + " as the directory spells it"
+		step.Fix = "write " + field + " as the directory spells it"
 	}
 	return step
 }
@@ -136,16 +136,16 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 1, d.person.present(), d.attributes))
 	switch {
 	case err != nil && !hasCode(err, ldap.LDAPResultSizeLimitExceeded):
-		person.Err, person.Mend = err, "fix the steps above; if they all passed, let the service account search below "+
+		person.Err, person.Fix = err, "fix the steps above; if they all passed, let the service account search below "+
 			"base_dn"
 		return []Step{person}
 	case len(found) == 0:
-		person.Err, person.Mend = ErrNotFound, "check base_dn and login_filter, and that the service account may read people"
+		person.Err, person.Fix = ErrNotFound, "check base_dn and login_filter, and that the service account may read people"
 		return []Step{person}
 	}
 	e, _, err := d.entry(found[0])
 	if err != nil {
-		person.Err, person.Mend = err, "set login_attribute and id_attribute to attributes that each person has and the "+
+		person.Err, person.Fix = err, "set login_attribute and id_attribute to attributes that each person has and the "+
 			"service account may read"
 		return []Step{person}
 	}
@@ -153,13 +153,13 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 	groups := Step{Name: "read that person's groups"}
 	list, err := d.personGroups(ctx, e, found[0])
 	if err != nil {
-		groups.Err, groups.Mend = err, "check group_base_dn, group_mode and group_filter, and that the service account may "+
+		groups.Err, groups.Fix = err, "check group_base_dn, group_mode and group_filter, and that the service account may "+
 			"read groups"
 	} else {
 		groups.Detail = fmt.Sprintf("%d groups by group_mode %s", len(list), d.o.GroupMode)
 		if token, err := d.token(ctx, e.DN); d.byToken && err == nil && token == nil {
 			groups.Detail += ", without tokenGroups: groups are read one by one, and none of another domain is found"
-			groups.Mend = "let the service account read tokenGroups of people, for instance as a member of Windows " +
+			groups.Fix = "let the service account read tokenGroups of people, for instance as a member of Windows " +
 				"Authorization Access Group"
 		}
 	}

@@ -16,7 +16,7 @@ func TestCheck(t *testing.T) {
 		name   string
 		change func(*directory.Options)
 		fails  string // part of the name of the step that fails, "" for none
-		mend   string // part of its mend
+		fix    string // part of its fix
 	}{
 		{"all well", func(*directory.Options) {}, "", ""},
 		{"StartTLS", func(o *directory.Options) { o.URLs, o.StartTLS = []string{s.PlainURL()}, true }, "", ""},
@@ -57,23 +57,23 @@ func TestCheck(t *testing.T) {
 			steps := open(t, o).Check(t.Context())
 			failed := false
 			for _, step := range steps {
-				if (step.Err == nil) != (step.Mend == "") {
-					t.Errorf("step %q has error %v and mend %q", step.Name, step.Err, step.Mend)
+				if (step.Err == nil) != (step.Fix == "") {
+					t.Errorf("step %q has error %v and fix %q", step.Name, step.Err, step.Fix)
 				}
 				if step.Err == nil && step.Detail == "" {
 					t.Errorf("step %q passed without a detail", step.Name)
 				}
-				if strings.Contains(step.Name, "base_dn") && !strings.Contains(step.Detail+step.Mend, "dc=example") {
+				if strings.Contains(step.Name, "base_dn") && !strings.Contains(step.Detail+step.Fix, "dc=example") {
 					t.Errorf("step %q does not show the DN: %q, %v", step.Name, step.Detail, step.Err)
 				}
-				if step.Err != nil && c.fails != "" && strings.Contains(step.Name, c.fails) && strings.Contains(step.Mend, c.mend) {
+				if step.Err != nil && c.fails != "" && strings.Contains(step.Name, c.fails) && strings.Contains(step.Fix, c.fix) {
 					failed = true
 				} else if step.Err != nil && c.fails == "" {
 					t.Errorf("step %q failed: %v", step.Name, step.Err)
 				}
 			}
 			if failed != (c.fails != "") {
-				t.Errorf("no step %q failed with a mend of %q: %+v", c.fails, c.mend, steps)
+				t.Errorf("no step %q failed with a fix of %q: %+v", c.fails, c.fix, steps)
 			}
 		})
 	}

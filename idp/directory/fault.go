@@ -19,7 +19,7 @@ import (
 // of a person.
 type Fault struct {
 	Text string // in a sentence without its full stop
-	Mend string
+	Fix  string
 }
 
 // serviceError says that a server refused the service account.
@@ -56,12 +56,12 @@ func Diagnose(err error) Fault {
 		return serviceFault(e)
 	}
 	if e, ok := errors.AsType[*baseError](err); ok {
-		mend := "set " + e.field + " to a DN that exists and that the service account may read"
+		fix := "set " + e.field + " to a DN that exists and that the service account may read"
 		if there, ok := errors.AsType[*ldap.Error](err); ok && there.MatchedDN != "" {
-			mend += fmt.Sprintf("; of this one, %q exists", there.MatchedDN)
+			fix += fmt.Sprintf("; of this one, %q exists", there.MatchedDN)
 		}
 		return Fault{fmt.Sprintf("%s %q does not exist in the directory, or the service account may not see it", e.field,
-			e.dn), mend}
+			e.dn), fix}
 	}
 	for _, look := range []func(error) (Fault, bool){certificateFault, tlsFault, networkFault} {
 		if f, ok := look(err); ok {
@@ -143,7 +143,7 @@ func certificateFault(err error) (Fault, bool) {
 	if text := err.Error(); isNegativeSerial(text) {
 		return Fault{"the directory's certificate, or one that signed it, has a negative serial number, " +
 			"which RFC 5280 4.1.2.2 forbids",
-			negativeSerialMend}, true
+			negativeSerialFix}, true
 	} else if _, why, ok := strings.Cut(text, "failed to parse certificate from server: "); ok {
 		return Fault{"the directory's certificate, or one that signed it, can't be read: " + firstLine(why),
 			"have the certificate issued again"}, true
@@ -200,7 +200,7 @@ func startTLSFault(text string) (Fault, bool) {
 	return Fault{}, false
 }
 
-const negativeSerialMend = "have the certificate issued again with a positive serial number; until then, put " +
+const negativeSerialFix = "have the certificate issued again with a positive serial number; until then, put " +
 	"GODEBUG=x509negativeserial=1 into the environment of the bridge"
 
 // isNegativeSerial knows a fault that the standard library gives in words alone.

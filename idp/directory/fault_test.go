@@ -195,10 +195,10 @@ func TestREAL46CertificateFaults(t *testing.T) {
 	tls11 := one(a.server(t, none))
 	tls11.MinVersion, tls11.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 // #nosec G402 -- the refusal is tested
 	for _, c := range []struct {
-		name       string
-		config     *tls.Config // nil: url
-		url, ca    string
-		text, mend string
+		name      string
+		config    *tls.Config // nil: url
+		url, ca   string
+		text, fix string
 	}{
 		{"negative serial number", one(a.negative(t, a.server(t, none))), "", a.file, "negative serial number",
 			"GODEBUG=x509negativeserial=1"},
@@ -229,31 +229,31 @@ func TestREAL46CertificateFaults(t *testing.T) {
 		{"nothing there", nil, "ldaps://127.0.0.1:1", a.file, "nothing listens", "reachable"},
 		{"no such name", nil, "ldaps://directory.invalid", a.file, "DNS", "urls"},
 	} {
-		try := func(t *testing.T, url, mend string) {
+		try := func(t *testing.T, url, fix string) {
 			t.Helper()
 			fault, step := diagnosed(t, directory.Options{Preset: "openldap", URLs: []string{url}, CAFile: c.ca,
 				StartTLS: strings.HasPrefix(url, "ldap:"), BindDN: "cn=reader,dc=x", BindPassword: "service-secret",
 				BaseDN: "dc=x"})
-			if !strings.Contains(fault.Text, c.text) || !strings.Contains(fault.Mend, mend) {
-				t.Errorf("at a sign-in: got %+v, want %q and %q", fault, c.text, mend)
+			if !strings.Contains(fault.Text, c.text) || !strings.Contains(fault.Fix, fix) {
+				t.Errorf("at a sign-in: got %+v, want %q and %q", fault, c.text, fix)
 			}
-			if !strings.Contains(step.Err.Error(), c.text) || !strings.Contains(step.Mend, mend) {
-				t.Errorf("check: got %v, do %q; want %q and %q", step.Err, step.Mend, c.text, mend)
+			if !strings.Contains(step.Err.Error(), c.text) || !strings.Contains(step.Fix, fix) {
+				t.Errorf("check: got %v, do %q; want %q and %q", step.Err, step.Fix, c.text, fix)
 			}
 		}
 		t.Run(c.name, func(t *testing.T) {
 			if c.config == nil {
-				try(t, c.url, c.mend)
+				try(t, c.url, c.fix)
 				return
 			}
-			try(t, serveTLS(t, c.config), c.mend)
+			try(t, serveTLS(t, c.config), c.fix)
 			// The library says less of a handshake after StartTLS: not who signed, nor for whom.
-			mend := map[string]string{"unknown authority": "ca_file", "signed itself": "ca_file", "wrong host": "urls",
+			fix := map[string]string{"unknown authority": "ca_file", "signed itself": "ca_file", "wrong host": "urls",
 				"no alternative name": ""}
-			if less, ok := mend[c.name]; ok {
-				c.text, c.mend = "the directory's certificate", less
+			if less, ok := fix[c.name]; ok {
+				c.text, c.fix = "the directory's certificate", less
 			}
-			try(t, serveStartTLS(t, c.config), c.mend)
+			try(t, serveStartTLS(t, c.config), c.fix)
 		})
 	}
 }
@@ -262,9 +262,9 @@ func TestREAL46CertificateFaults(t *testing.T) {
 func TestREAL47ServiceFaults(t *testing.T) {
 	s := directorytest.SharedSlapd(t)
 	for _, c := range []struct {
-		name       string
-		change     func(*directory.Options)
-		text, mend string
+		name      string
+		change    func(*directory.Options)
+		text, fix string
 	}{
 		{"password", func(o *directory.Options) { o.BindPassword = "wrong" }, "refuses the name or the password",
 			"bind_password"},
@@ -283,13 +283,13 @@ func TestREAL47ServiceFaults(t *testing.T) {
 			o := s.Options()
 			c.change(&o)
 			fault, step := diagnosed(t, o)
-			if !strings.Contains(fault.Text, c.text) || !strings.Contains(fault.Mend, c.mend) {
-				t.Errorf("at a sign-in: got %+v, want %q and %q", fault, c.text, c.mend)
+			if !strings.Contains(fault.Text, c.text) || !strings.Contains(fault.Fix, c.fix) {
+				t.Errorf("at a sign-in: got %+v, want %q and %q", fault, c.text, c.fix)
 			}
-			if !strings.Contains(step.Err.Error(), c.text) || !strings.Contains(step.Mend, c.mend) {
-				t.Errorf("check: got %v, do %q; want %q and %q", step.Err, step.Mend, c.text, c.mend)
+			if !strings.Contains(step.Err.Error(), c.text) || !strings.Contains(step.Fix, c.fix) {
+				t.Errorf("check: got %v, do %q; want %q and %q", step.Err, step.Fix, c.text, c.fix)
 			}
-			if all := fault.Text + fault.Mend + step.Mend + step.Err.Error(); strings.Contains(all, "Reader-secret") {
+			if all := fault.Text + fault.Fix + step.Fix + step.Err.Error(); strings.Contains(all, "Reader-secret") {
 				t.Errorf("the password is told: %s", all)
 			}
 		})
@@ -320,9 +320,9 @@ func TestREAL48CAFile(t *testing.T) {
 	}
 	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: a.cert.Raw[:100]})
 	for _, c := range []struct {
-		name       string
-		data       []byte
-		text, mend string // "": it is taken
+		name      string
+		data      []byte
+		text, fix string // "": it is taken
 	}{
 		{"PEM", good, "", ""},
 		{"PEM behind a byte order mark, with text around", []byte("\xef\xbb\xbf" + string(good) + "\r\nText\n"), "", ""},
@@ -349,15 +349,15 @@ func TestREAL48CAFile(t *testing.T) {
 					t.Fatal(err)
 				}
 				step := d.Check(t.Context())[0]
-				if passed := strings.Contains(step.Detail, "negative serial number") && step.Err == nil && step.Mend != "" &&
+				if passed := strings.Contains(step.Detail, "negative serial number") && step.Err == nil && step.Fix != "" &&
 					strings.Contains(log.String(), "negative serial"); passed != (c.name == "good beside bad") {
 					t.Errorf("check begins with %+v, and the log has %q", step, log.String())
 				}
 				return
 			}
 			f, ok := errors.AsType[*directory.FieldError](err)
-			if !ok || f.Field != "ca_file" || !strings.Contains(f.Fault, c.text) || !strings.Contains(f.Mend, c.mend) {
-				t.Errorf("got %v, want ca_file with %q and %q", err, c.text, c.mend)
+			if !ok || f.Field != "ca_file" || !strings.Contains(f.Fault, c.text) || !strings.Contains(f.Fix, c.fix) {
+				t.Errorf("got %v, want ca_file with %q and %q", err, c.text, c.fix)
 			}
 		})
 	}

@@ -292,7 +292,7 @@ func TestTokenReads(t *testing.T) {
 		if len(steps) == 0 {
 			t.Fatal("Check does not say so")
 		}
-		if s := steps[0]; s.Err == nil && strings.Contains(s.Detail, "tokenGroups") && strings.Contains(s.Mend,
+		if s := steps[0]; s.Err == nil && strings.Contains(s.Detail, "tokenGroups") && strings.Contains(s.Fix,
 			"service account") {
 			break
 		}

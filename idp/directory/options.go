@@ -66,16 +66,16 @@ type Options struct {
 type FieldError struct {
 	Field string
 	Fault string // what is wrong with the value
-	Mend  string // what to write instead
+	Fix   string // what to write instead
 }
 
-func (e *FieldError) Error() string { return e.Field + ": " + e.Fault + "; " + e.Mend }
+func (e *FieldError) Error() string { return e.Field + ": " + e.Fault + "; " + e.Fix }
 
 // faults collects what is wrong.
 type faults []error
 
-func (f *faults) add(field, fault, mend string) {
-	*f = append(*f, &FieldError{Field: field, Fault: fault, Mend: mend})
+func (f *faults) add(field, fault, fix string) {
+	*f = append(*f, &FieldError{Field: field, Fault: fault, Fix: fix})
 }
 
 // Bounds of the options.
@@ -186,7 +186,7 @@ func (o *Options) checkNumbers(f *faults) {
 }
 
 func (o *Options) checkURLs(f *faults) []*url.URL {
-	const mend = "write ldaps://host or ldaps://host:port"
+	const fix = "write ldaps://host or ldaps://host:port"
 	if len(o.URLs) == 0 || len(o.URLs) > maxURLs {
 		f.add("urls", fmt.Sprintf("%d servers are named", len(o.URLs)),
 			fmt.Sprintf("name 1 to %d servers, each as ldaps://host:port", maxURLs))
@@ -198,20 +198,20 @@ func (o *Options) checkURLs(f *faults) []*url.URL {
 		switch {
 		case err != nil:
 			// The parse error is left out: it repeats the URL, which may hold a password.
-			f.add("urls", "one is not a URL", mend)
+			f.add("urls", "one is not a URL", fix)
 			continue
 		case u.User != nil:
 			f.add("urls", fmt.Sprintf("%s holds a user name or password", u.Redacted()),
 				"write those into bind_dn and bind_password")
 			continue
 		case u.Scheme != "ldap" && u.Scheme != "ldaps":
-			f.add("urls", fmt.Sprintf("%q is neither ldaps:// nor ldap://", text), mend)
+			f.add("urls", fmt.Sprintf("%q is neither ldaps:// nor ldap://", text), fix)
 			continue
 		case !strings.HasPrefix(u.Host, "[") && strings.Count(u.Host, ":") > 1:
 			f.add("urls", fmt.Sprintf("%q has an IPv6 address without brackets", text), "write ldaps://[2001:db8::1]")
 			continue
 		case u.Hostname() == "" || u.Path != "" && u.Path != "/" || u.RawQuery != "" || u.Fragment != "":
-			f.add("urls", fmt.Sprintf("%q has no host, or has something after it", text), mend)
+			f.add("urls", fmt.Sprintf("%q has no host, or has something after it", text), fix)
 			continue
 		}
 		if u.Scheme == "ldap" {
@@ -248,7 +248,7 @@ func (o *Options) checkCA(f *faults) (roots *x509.CertPool, unread []string) {
 	}
 	roots, unread, fault := readAuthorities(o.CAFile, data)
 	if fault != nil {
-		f.add("ca_file", fault.Text, fault.Mend)
+		f.add("ca_file", fault.Text, fault.Fix)
 	}
 	return roots, unread
 }

@@ -22,8 +22,8 @@ func fieldsOf(err error) []string {
 		for _, e := range joined.Unwrap() {
 			if f, ok := errors.AsType[*directory.FieldError](e); ok {
 				fields = append(fields, f.Field)
-				if f.Fault == "" || f.Mend == "" {
-					fields = append(fields, "without fault or mend")
+				if f.Fault == "" || f.Fix == "" {
+					fields = append(fields, "without fault or fix")
 				}
 			}
 		}

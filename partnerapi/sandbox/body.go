@@ -20,13 +20,13 @@ var (
 	mailForm      = regexp.MustCompile(`^[^\s@]+@[^\s@.]+(\.[^\s@.]+)+$`)
 )
 
-const maxFaultsTold = 50
+const maxFaults = 50
 
 // faultList gathers what is wrong with a body. All faults are told, as an array of errors invites to.
 type faultList struct{ list []apiError }
 
 func (f *faultList) add(field, text string) {
-	if len(f.list) >= maxFaultsTold {
+	if len(f.list) >= maxFaults {
 		return
 	}
 	f.list = append(f.list, apiError{"request.invalid_field", field + " " + text})
@@ -56,7 +56,7 @@ func readBody(body []byte, into any) faultList {
 
 // strict finds what encoding/json would let pass in a value of this type: names in other capitals, unknown ones, null.
 func (f *faultList) strict(value json.RawMessage, t reflect.Type, at string) {
-	if len(f.list) >= maxFaultsTold {
+	if len(f.list) >= maxFaults {
 		return
 	}
 	if string(bytes.TrimSpace(value)) == "null" {

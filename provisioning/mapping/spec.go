@@ -67,8 +67,8 @@ func SpecOf(m store.Mapping) Spec {
 
 // Draft turns what was asked for into a mapping and collects what is wrong with it.
 func Draft(spec Spec) (m store.Mapping, faults []error) {
-	fault := func(field, fault, mend string) {
-		faults = append(faults, &InputError{Field: field, Fault: fault, Fix: mend})
+	fault := func(field, fault, fix string) {
+		faults = append(faults, &InputError{Field: field, Fault: fault, Fix: fix})
 	}
 	m.Priority, m.AtSignIn = spec.Priority, spec.AtSignIn
 	if spec.Priority < 0 || spec.Priority > MaxPriority {
@@ -154,8 +154,8 @@ func draftAccount(m *store.Mapping, spec Spec, pattern Pattern) []error {
 }
 
 func draftRole(m *store.Mapping, spec Spec, pattern Pattern) (faults []error) {
-	fault := func(field, fault, mend string) {
-		faults = append(faults, &InputError{Field: field, Fault: fault, Fix: mend})
+	fault := func(field, fault, fix string) {
+		faults = append(faults, &InputError{Field: field, Fault: fault, Fix: fix})
 	}
 	switch {
 	case spec.Role == "" && pattern.HasRole():

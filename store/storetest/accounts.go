@@ -162,7 +162,7 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("created (-want +got):\n%s", diff)
 	}
 
-	// What was refused made nothing, and is asked for anew with mended data; what may have made something is not.
+	// What was refused made nothing, and is asked for anew with fixed data; what may have made something is not.
 	second, err := s.WantAccount(ctx, order("second-login"), event("want"))
 	must(t, err)
 	for _, state := range []string{store.RequestSending, store.RequestUnknown, store.RequestAccepted,
@@ -171,9 +171,9 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, err)
 		before.ErrorKey = "key"
 		must(t, settle(before, before.State, state))
-		mended := order("second-login")
-		mended.Body = json.RawMessage(`{"state_code":"MA"}`)
-		again, err := s.WantAccount(ctx, mended, event("again"))
+		fixed := order("second-login")
+		fixed.Body = json.RawMessage(`{"state_code":"MA"}`)
+		again, err := s.WantAccount(ctx, fixed, event("again"))
 		if state != store.RequestRefused {
 			if !errors.Is(err, store.ErrConflict) {
 				t.Errorf("wanted again while %s: %v, want ErrConflict", state, err)
@@ -181,7 +181,7 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 			continue
 		}
 		must(t, err)
-		if again.ID != second.ID || again.State != store.RequestWanted || string(again.Body) != string(mended.Body) ||
+		if again.ID != second.ID || again.State != store.RequestWanted || string(again.Body) != string(fixed.Body) ||
 			again.ErrorKey != "" {
 			t.Errorf("wanted again %+v", again)
 		}

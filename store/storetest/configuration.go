@@ -424,7 +424,7 @@ func testMappings(t *testing.T, fresh func(testing.TB) store.Options) {
 		if list, err := s.List(ctx); err != nil || len(list) != 1 {
 			t.Errorf("mappings %+v, %v, want the first alone", list, err)
 		}
-		// A wrong external id is mended by removing the mapping.
+		// A wrong external id is fixed by removing the mapping.
 		must(t, s.Remove(ctx, switchedOn(t, db)[0], event("m")))
 		u.ExternalID = "x2"
 		if _, err = s.Add(ctx, m, &u, event("m")); err != nil {

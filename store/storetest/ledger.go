@@ -229,12 +229,12 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 				row.State, row.MaybeSent, row.NextAttempt = c.state, c.maybe, time.Now().Add(time.Hour)
 				row.ErrorKey = "key"
 				must(t, l.Settle(ctx, row, event("s")))
-				mended := ssoUser("anna")
-				mended.LoginName = "mended"
-				must(t, l.WantAgain(ctx, mended, event("again")))
+				fixed := ssoUser("anna")
+				fixed.LoginName = "fixed"
+				must(t, l.WantAgain(ctx, fixed, event("again")))
 				got, err := l.Get(ctx, row.Person, row.Account)
 				must(t, err)
-				if again := got.State == store.Wanted && got.LoginName == "mended" && got.ErrorKey == "" &&
+				if again := got.State == store.Wanted && got.LoginName == "fixed" && got.ErrorKey == "" &&
 					got.Attempts == 0; again != c.again {
 					t.Errorf("after WantAgain %+v, want it wanted again: %t", got, c.again)
 				}
@@ -257,9 +257,9 @@ func testLedger(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, l.Settle(ctx, row, event("s")))
 		_, _, err = l.Enqueue(ctx, ssoUser("bert"), event("w"))
 		must(t, err)
-		mended := ssoUser("anna")
-		mended.LoginName = "login-bert"
-		if err := l.WantAgain(ctx, mended, event("w")); !errors.Is(err, store.ErrConflict) {
+		fixed := ssoUser("anna")
+		fixed.LoginName = "login-bert"
+		if err := l.WantAgain(ctx, fixed, event("w")); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("%v, want ErrConflict", err)
 		}
 	})

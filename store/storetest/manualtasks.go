@@ -13,13 +13,13 @@ import (
 
 func leaverItem(name string) store.PlanItem {
 	i := creation(name)
-	i.Kind, i.Role, i.Told, i.Why = store.ItemLeaver, "", i.Role, "is gone"
+	i.Kind, i.Role, i.Current, i.Why = store.ItemLeaver, "", i.Role, "is gone"
 	return i
 }
 
 func driftItem(name string) store.PlanItem {
 	i := creation(name)
-	i.Kind, i.Role, i.Told = store.ItemDrift, store.AccountManager, store.CampaignCreator
+	i.Kind, i.Role, i.Current = store.ItemDrift, store.AccountManager, store.CampaignCreator
 	return i
 }
 
@@ -71,9 +71,9 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		first, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{})
 		must(t, err)
 		want := []store.ManualTask{
-			{Person: "person-a", Account: "a1", Kind: store.ItemDrift, Login: "a", Name: "Änne a", Told: store.CampaignCreator,
+			{Person: "person-a", Account: "a1", Kind: store.ItemDrift, Login: "a", Name: "Änne a", Current: store.CampaignCreator,
 				Role: store.AccountManager, Why: "cn=a", Since: at},
-			{Person: "person-b", Account: "a1", Kind: store.ItemLeaver, Login: "b", Name: "Änne b", Told: store.CampaignCreator,
+			{Person: "person-b", Account: "a1", Kind: store.ItemLeaver, Login: "b", Name: "Änne b", Current: store.CampaignCreator,
 				Why: "is gone", Since: at},
 		}
 		if diff := cmp.Diff(want, first); diff != "" {

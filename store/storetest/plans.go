@@ -167,8 +167,8 @@ func testPlanMade(t *testing.T, db *store.DB) {
 		t.Errorf("applying: %v, want ErrNotFound", err)
 	}
 	items := []store.PlanItem{creation("a"), creation("b"),
-		{Kind: store.ItemLeaver, Person: "p3", Account: "a1", Login: "c", Told: store.Owner, Why: "is gone"},
-		{Kind: store.ItemDrift, Person: "p4", Account: "a2", Role: store.AccountManager, Told: store.CampaignCreator},
+		{Kind: store.ItemLeaver, Person: "p3", Account: "a1", Login: "c", Current: store.Owner, Why: "is gone"},
+		{Kind: store.ItemDrift, Person: "p4", Account: "a2", Role: store.AccountManager, Current: store.CampaignCreator},
 		{Kind: store.ItemBlocked, Person: "p5", Account: "a1", Name: "odd \x00 \xff name", Why: "no mail"}}
 	id, err := s.Create(ctx, store.Plan{Kind: "admin", Mappings: "digest", CreatedBy: "admin:x"})
 	must(t, err)

@@ -35,7 +35,7 @@ func TestErrorsOfTheRooms(t *testing.T) {
 	}{
 		{"a rule of the roll-over", fmt.Errorf("retire key 4f2a: %w", certs.ErrKeyInUse), admin.Input, "key",
 			"retire key 4f2a: the key is in use", admin.PromoteOther},
-		{"a field", &idp.FieldError{Field: "acs[0].url", Value: "x", Fault: "it is no URI", Mend: "write one"}, admin.Input,
+		{"a field", &idp.FieldError{Field: "acs[0].url", Value: "x", Fault: "it is no URI", Fix: "write one"}, admin.Input,
 			"acs[0].url", `acs[0].url "x": it is no URI`, admin.NoAct},
 		{"two fields", errors.Join(&provisioning.InputError{Field: "role", Fault: "missing", Fix: "give one"},
 			fmt.Errorf("check: %w", &provisioning.InputError{Field: "group", Fault: "missing"})),

@@ -234,10 +234,10 @@ func directoryFindings(steps []directory.Step) []Finding {
 			if step.Server != "" && whole > 0 { // sign-ins go on by the others
 				f.Level, f.Detail = Warning, cmp.Or(f.Detail, step.Err.Error())
 			}
-		case step.Mend != "":
+		case step.Fix != "":
 			f.Level = Warning
 		}
-		f.Hint = step.Mend
+		f.Hint = step.Fix
 		all = append(all, f)
 	}
 	return all
@@ -285,12 +285,12 @@ func (s Status) skew(context.Context) []Finding {
 	return []Finding{f}
 }
 
-// jumpTold is for how long a jump of the clock is worth a word.
-const jumpTold = 7 * 24 * time.Hour
+// jumpShown is for how long a jump of the clock is worth a word.
+const jumpShown = 7 * 24 * time.Hour
 
 // ClockJump says that the clock jumped not long ago; "" where it did not.
 func ClockJump(b store.BudgetStatus, now time.Time) string {
-	if b.JumpedAt.IsZero() || now.Sub(b.JumpedAt) > jumpTold {
+	if b.JumpedAt.IsZero() || now.Sub(b.JumpedAt) > jumpShown {
 		return ""
 	}
 	at := b.JumpedAt.UTC().Format("2006-01-02 15:04 MST")

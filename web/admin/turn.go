@@ -60,8 +60,8 @@ func fieldErrors(err error) []*Error {
 	switch e := err.(type) { //nolint:errorlint // walks the tree by itself, to find all of them
 	case *idp.FieldError:
 		bare := *e
-		bare.Mend = ""
-		return []*Error{{Field: e.Field, Fault: bare.Error(), Hint: e.Mend, Err: e}}
+		bare.Fix = ""
+		return []*Error{{Field: e.Field, Fault: bare.Error(), Hint: e.Fix, Err: e}}
 	case *partnerapi.FieldError: // found before a call was made
 		return []*Error{{Field: e.Field, Fault: e.Error(), Err: e}}
 	case *provisioning.InputError:

@@ -44,20 +44,20 @@ func (k *Console) tellUsers(r *request) error {
 		if err != nil {
 			return k.refusedFile(r, err)
 		}
-		return k.showTold(r, counts)
+		return k.showAdopted(r, counts)
 	}
 	adoption, err := k.Users.ReadAdoption(r.ctx(), r.scope(), file, false)
 	if err != nil {
 		return k.refusedFile(r, err)
 	}
 	if r.Form["do"] != "tell" || r.Form["seen"] != adoption.Seen {
-		return k.previewTold(r, adoption)
+		return k.previewAdoption(r, adoption)
 	}
 	counts, err := k.Users.Adopt(r.ctx(), r.scope(), adoption, r.actor())
 	if err != nil {
 		return k.refusedFile(r, err)
 	}
-	return k.showTold(r, counts)
+	return k.showAdopted(r, counts)
 }
 
 // refusedFile shows the page again with what is wrong with the file.
@@ -69,7 +69,7 @@ func (k *Console) refusedFile(r *request, err error) error {
 	return k.showTell(r, status, tellView{Form: f})
 }
 
-func (k *Console) previewTold(r *request, a admin.Adoption) error {
+func (k *Console) previewAdoption(r *request, a admin.Adoption) error {
 	f, err := r.newForm(web.Fields{"file": r.Form["file"], "seen": a.Seen}, nil)
 	if err != nil {
 		return err
@@ -81,7 +81,7 @@ func (k *Console) previewTold(r *request, a admin.Adoption) error {
 	return k.showTell(r, http.StatusOK, v)
 }
 
-func (k *Console) showTold(r *request, counts map[store.Adoption]int) error {
+func (k *Console) showAdopted(r *request, counts map[store.Adoption]int) error {
 	f, err := r.newForm(nil, nil)
 	if err != nil {
 		return err

@@ -194,5 +194,5 @@ func (k *Console) adoptPlan(r *request) error {
 		}
 		return k.showPlan(r, http.StatusConflict, p, f)
 	}
-	return k.showTold(r, counts)
+	return k.showAdopted(r, counts)
 }

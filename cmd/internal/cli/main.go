@@ -215,8 +215,8 @@ func classify(err error) (code int, hint string) {
 		return exitFailed, "SQLite keeps a log for each name, so that programs which use two of them destroy the database: " +
 			"remove the other name (rm, once nothing uses it), and make copies by ssobridge backup"
 	}
-	if mends := fieldMends(err); len(mends) > 0 {
-		return exitUsage, strings.Join(mends, "\nhint: ")
+	if fixes := fieldFixes(err); len(fixes) > 0 {
+		return exitUsage, strings.Join(fixes, "\nhint: ")
 	}
 	switch {
 	case errors.Is(err, context.Canceled):

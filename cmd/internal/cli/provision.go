@@ -219,7 +219,7 @@ type jsonItem struct {
 	Name    string          `json:"name"`
 	Account store.AccountID `json:"account"`
 	Role    store.Role      `json:"role,omitempty"`
-	Told    store.Role      `json:"told_role,omitempty"`
+	Current store.Role      `json:"told_role,omitempty"`
 	Mapping int64           `json:"mapping,omitempty"`
 	Why     string          `json:"why"`
 	State   string          `json:"state,omitempty"`
@@ -227,7 +227,7 @@ type jsonItem struct {
 }
 
 func toJSONItem(i store.PlanItem) jsonItem {
-	j := jsonItem{i.Kind, i.Person, i.Login, i.Name, i.Account, i.Role, i.Told, i.Mapping, i.Why, "", i.Reason}
+	j := jsonItem{i.Kind, i.Person, i.Login, i.Name, i.Account, i.Role, i.Current, i.Mapping, i.Why, "", i.Reason}
 	if i.Kind == store.ItemCreate {
 		j.State = i.State
 	}
@@ -287,8 +287,8 @@ func planLines(ctx context.Context, p *server.App, w io.Writer, plan int64, kind
 			return errEnough
 		}
 		role := string(i.Role)
-		if i.Told != "" && i.Told != i.Role {
-			role = string(i.Told) + " -> " + role
+		if i.Current != "" && i.Current != i.Role {
+			role = string(i.Current) + " -> " + role
 		}
 		state := ""
 		if i.Kind == store.ItemCreate && i.State != store.ItemOpen {

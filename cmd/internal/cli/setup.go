@@ -225,7 +225,7 @@ func (p *setup) try(q question) ([]admin.Finding, error) {
 	_, all := p.draft.Config()
 	var found []admin.Finding
 	for _, f := range config.Faults(all, q.keys...) {
-		found = append(found, admin.Finding{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Mend})
+		found = append(found, admin.Finding{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Fix})
 	}
 	if len(found) > 0 {
 		return found, nil

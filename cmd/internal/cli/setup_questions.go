@@ -57,7 +57,7 @@ func (p *setup) publicURL() question {
 		test: func() ([]admin.Finding, error) {
 			cfg, all := p.draft.Config()
 			for _, f := range config.Faults(all, "tls", "trusted_proxies", "listen", "entity_id") {
-				return []admin.Finding{{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Mend}}, nil
+				return []admin.Finding{{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Fix}}, nil
 			}
 			u, err := url.Parse(cfg.PublicURL)
 			if err != nil {
@@ -186,7 +186,7 @@ func (p *setup) server() question {
 		test: func() ([]admin.Finding, error) {
 			_, all := p.draft.Config()
 			for _, f := range config.Faults(all, "directory.ca_file", "directory.start_tls", "directory.insecure") {
-				return []admin.Finding{{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Mend}}, nil
+				return []admin.Finding{{Name: f.Key, Level: admin.Failure, Detail: f.Text, Hint: f.Fix}}, nil
 			}
 			return p.withTests(func(ctx context.Context, f admin.FirstStart) ([]admin.Finding, error) {
 				return f.Reach(ctx, directory.ToServer)

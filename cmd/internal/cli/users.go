@@ -385,7 +385,7 @@ func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 				done = one.DoneAt.Format(time.DateOnly) + " by " + one.DoneBy
 			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Since.Format(time.DateOnly), one.Kind, one.Person,
-				one.Login, one.Name, one.Account, one.Told, cmp.Or(string(one.Role), "none"), one.Why, done)
+				one.Login, one.Name, one.Account, one.Current, cmp.Or(string(one.Role), "none"), one.Why, done)
 		}
 		if len(list) < f.Limit {
 			return w.Flush()
@@ -400,7 +400,7 @@ type jsonWork struct {
 	Login   string          `json:"login"`
 	Name    string          `json:"name"`
 	Account store.AccountID `json:"account"`
-	Told    store.Role      `json:"told_role"`
+	Current store.Role      `json:"told_role"`
 	Role    store.Role      `json:"role,omitempty"`
 	Why     string          `json:"why"`
 	Since   time.Time       `json:"since"`
@@ -409,7 +409,7 @@ type jsonWork struct {
 }
 
 func toJSONWork(w store.ManualTask) jsonWork {
-	j := jsonWork{w.Kind, w.Person, w.Login, w.Name, w.Account, w.Told, w.Role, w.Why, w.Since, nil, w.DoneBy}
+	j := jsonWork{w.Kind, w.Person, w.Login, w.Name, w.Account, w.Current, w.Role, w.Why, w.Since, nil, w.DoneBy}
 	if !w.DoneAt.IsZero() {
 		j.DoneAt = &w.DoneAt
 	}

@@ -117,7 +117,7 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		if one.Fault != "" {
 			remark = "FAULT: " + one.Fault
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Told.Line, admin.AdoptionWho(one.Told), one.Told.Account,
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Known.Line, admin.AdoptionWho(one.Known), one.Known.Account,
 			one.User.ExternalID, one.User.Role, one.User.State, remark)
 	}
 	if err := w.Flush(); err != nil {

@@ -234,7 +234,7 @@ func checkDirectory(c *Config, f *faults) {
 		case field.Field == "bind_password" && c.Directory.BindPassword == "":
 			// said above, with the ways a password comes in
 		default:
-			f.add("directory."+field.Field, field.Fault, field.Mend)
+			f.add("directory."+field.Field, field.Fault, field.Fix)
 		}
 	}
 }
@@ -486,11 +486,11 @@ func checkLink(key, value string, mail bool, f *faults) {
 	if err == nil && (u.Scheme == "https" && u.Host != "" || mail && u.Scheme == "mailto" && u.Opaque != "") {
 		return
 	}
-	mend := "write an https:// address"
+	fix := "write an https:// address"
 	if mail {
-		mend += " or mailto:"
+		fix += " or mailto:"
 	}
-	f.add(key, plaintext.Quote(value)+" is not such a link", mend)
+	f.add(key, plaintext.Quote(value)+" is not such a link", fix)
 }
 
 // parsePrefix reads an address or a network.

@@ -43,8 +43,8 @@ func TestDenied(t *testing.T) {
 			t.Errorf("got %v, want one fault", err)
 			return
 		}
-		if f := fault.Faults[0]; !strings.Contains(f.Text, "permission denied") || strings.Contains(f.Mend, "init") ||
-			!strings.Contains(f.Mend, "as the bridge's user") {
+		if f := fault.Faults[0]; !strings.Contains(f.Text, "permission denied") || strings.Contains(f.Fix, "init") ||
+			!strings.Contains(f.Fix, "as the bridge's user") {
 			t.Errorf("got %v", f)
 		}
 	})

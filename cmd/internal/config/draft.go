@@ -71,10 +71,10 @@ func (d *Draft) Withdraw(key string) { delete(d.answers, key) }
 // AnswerSecret sets a secret. It goes into a file of its own, which must not hold another one. What could not be read
 // from that file again as it was given is an *Error.
 func (d *Draft) AnswerSecret(key string, value Secret) error {
-	text, fault, mend := secretText([]byte(value), key)
+	text, fault, fix := secretText([]byte(value), key)
 	if fault != "" {
 		f := &faults{}
-		f.add(key, fault, mend)
+		f.add(key, fault, fix)
 		return f.err()
 	}
 	d.secrets[key] = Secret(text)

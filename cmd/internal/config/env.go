@@ -83,11 +83,11 @@ func readEnvironment(environ []string, cfg *Config, f *faults) {
 			continue
 		}
 		if now, was := renamedVariable(name); was && !ok {
-			f.list = append(f.list, Fault{Where: name, Text: "is called " + now + " now", Mend: "set that one, and unset this"})
+			f.list = append(f.list, Fault{Where: name, Text: "is called " + now + " now", Fix: "set that one, and unset this"})
 			continue
 		}
 		if !ok {
-			f.list = append(f.list, Fault{Where: name, Text: "unknown variable", Mend: nearestVariable(name, names)})
+			f.list = append(f.list, Fault{Where: name, Text: "unknown variable", Fix: nearestVariable(name, names)})
 			continue
 		}
 		path := paths[name]
@@ -95,8 +95,8 @@ func readEnvironment(environ []string, cfg *Config, f *faults) {
 		if field.Type() == reflect.TypeFor[Secret]() {
 			value = withoutLineEnds(value) // base64 of `echo secret` brings one along
 		}
-		if text, mend := setScalar(field, value); text != "" {
-			f.add(path, text, mend)
+		if text, fix := setScalar(field, value); text != "" {
+			f.add(path, text, fix)
 		}
 	}
 }
@@ -158,16 +158,16 @@ func readSecrets(cfg *Config, f *faults) {
 		default:
 			data, err := ReadFile(file, maxSecretFile)
 			if err != nil {
-				mend := "write the secret into it, readable for the bridge's user alone"
+				fix := "write the secret into it, readable for the bridge's user alone"
 				if errors.Is(err, fs.ErrPermission) {
-					mend = notReadable
+					fix = notReadable
 				}
-				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, PlainCause(err)), mend)
+				f.add(fileKey, fmt.Sprintf("%s can't be read: %s", file, PlainCause(err)), fix)
 				return
 			}
-			text, fault, mend := secretText(data, key)
+			text, fault, fix := secretText(data, key)
 			if fault != "" {
-				f.add(fileKey, file+" "+fault, mend)
+				f.add(fileKey, file+" "+fault, fix)
 				return
 			}
 			*into = Secret(text)

@@ -75,8 +75,8 @@ func setGiven(cfg *Config, key, value, place string, f *faults) bool {
 			"write it into a file and set "+key+"_file")
 		return false
 	}
-	if text, mend := setScalar(field, value); text != "" {
-		f.add(place, text, mend)
+	if text, fix := setScalar(field, value); text != "" {
+		f.add(place, text, fix)
 		return false
 	}
 	return true

@@ -11,7 +11,7 @@ type Fault struct {
 	Where string // "ssobridge.yaml:12", a variable's name, or "" for a configuration made in code
 	Key   string // path of the key, such as directory.base_dn
 	Text  string // what is wrong
-	Mend  string // what to do
+	Fix   string // what to do
 }
 
 // String is the fault as one line.
@@ -23,8 +23,8 @@ func (f Fault) String() string {
 		}
 	}
 	b.WriteString(f.Text)
-	if f.Mend != "" {
-		b.WriteString("; " + f.Mend)
+	if f.Fix != "" {
+		b.WriteString("; " + f.Fix)
 	}
 	return b.String()
 }
@@ -101,19 +101,19 @@ func (f *faults) follows(key string) bool {
 	}
 }
 
-func (f *faults) add(key, text, mend string) {
+func (f *faults) add(key, text, fix string) {
 	if f.follows(key) {
 		return
 	}
-	f.list = append(f.list, Fault{Where: f.origin.where(key), Key: key, Text: text, Mend: mend})
+	f.list = append(f.list, Fault{Where: f.origin.where(key), Key: key, Text: text, Fix: fix})
 }
 
-func (f *faults) addAt(line int, key, text, mend string) {
+func (f *faults) addAt(line int, key, text, fix string) {
 	where := f.origin.file
 	if line > 0 {
 		where = fmt.Sprintf("%s:%d", where, line)
 	}
-	f.list = append(f.list, Fault{Where: where, Key: key, Text: text, Mend: mend})
+	f.list = append(f.list, Fault{Where: where, Key: key, Text: text, Fix: fix})
 }
 
 // err returns nil, or all faults as one *Error.

@@ -29,8 +29,8 @@ func Fill(text string, values map[string]string) (string, error) {
 		if !ok {
 			return "", fmt.Errorf("there is no key %s", key)
 		}
-		if fault, mend := setScalar(field, values[key]); fault != "" {
-			return "", fmt.Errorf("%s: %s; %s", key, fault, mend)
+		if fault, fix := setScalar(field, values[key]); fault != "" {
+			return "", fmt.Errorf("%s: %s; %s", key, fault, fix)
 		}
 		value, err := encodeValue(field, values[key])
 		if err != nil {

@@ -39,12 +39,12 @@ func Load(file string, environ []string) (Config, error) {
 	cfg := Defaults()
 	data, err := ReadFile(file, maxConfigFile)
 	if err != nil {
-		fault := Fault{Where: file, Text: "can't be read: " + PlainCause(err), Mend: "name the file by --config"}
+		fault := Fault{Where: file, Text: "can't be read: " + PlainCause(err), Fix: "name the file by --config"}
 		switch {
 		case errors.Is(err, fs.ErrPermission):
-			fault.Mend = notReadable
+			fault.Fix = notReadable
 		case errors.Is(err, fs.ErrNotExist):
-			fault.Mend = "name the file by --config, or make one with `ssobridge setup` or `ssobridge init`"
+			fault.Fix = "name the file by --config, or make one with `ssobridge setup` or `ssobridge init`"
 		}
 		f.list = append(f.list, fault)
 		return cfg, f.err()
@@ -165,8 +165,8 @@ func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
 	case node.Kind != yaml.ScalarNode:
 		f.addAt(node.Line, path, "want one value, got "+kindName(node), "write it on the key's line")
 	default:
-		if text, mend := setScalar(field, node.Value); text != "" {
-			f.addAt(node.Line, path, text, mend)
+		if text, fix := setScalar(field, node.Value); text != "" {
+			f.addAt(node.Line, path, text, fix)
 		}
 	}
 }
@@ -189,21 +189,21 @@ func readTimes(node *yaml.Node, field reflect.Value, path string, f *faults) {
 		f.origin.lines[full] = key.Line
 		d, err := time.ParseDuration(value.Value)
 		if value.Kind != yaml.ScalarNode || err != nil {
-			f.addAt(value.Line, full, kindName(value)+" is not a time", timeMend)
+			f.addAt(value.Line, full, kindName(value)+" is not a time", timeFix)
 		}
 		times[key.Value] = d
 	}
 	field.Set(reflect.ValueOf(times))
 }
 
-const timeMend = "write a number with a unit: 90s, 15m, 10h"
+const timeFix = "write a number with a unit: 90s, 15m, 10h"
 
 // setScalar sets a field from text, or says what is wrong with the text.
-func setScalar(field reflect.Value, text string) (fault, mend string) {
+func setScalar(field reflect.Value, text string) (fault, fix string) {
 	if field.Type() == reflect.TypeFor[time.Duration]() {
 		d, err := time.ParseDuration(text)
 		if err != nil {
-			return fmt.Sprintf("%s is not a time", plaintext.Quote(text)), timeMend
+			return fmt.Sprintf("%s is not a time", plaintext.Quote(text)), timeFix
 		}
 		field.SetInt(int64(d))
 		return "", ""

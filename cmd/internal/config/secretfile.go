@@ -19,7 +19,7 @@ func withoutLineEnds(text string) string {
 
 // secretText is the secret in a file, or what is wrong with the file. What can't be seen and may or may not belong to
 // the secret is a fault: a server that refuses a password never says why. No message holds anything of the secret.
-func secretText(data []byte, key string) (text, fault, mend string) {
+func secretText(data []byte, key string) (text, fault, fix string) {
 	take := "take it away; a secret that is like this comes in " + variable(key) + " as it stands"
 	switch {
 	case bytes.HasPrefix(data, []byte{0xff, 0xfe}), bytes.HasPrefix(data, []byte{0xfe, 0xff}):

@@ -111,7 +111,7 @@ func TestMappingRemoved(t *testing.T) {
 	}
 }
 
-// Bad input to the commands: the field, the fault, the mend; exit code 2; nothing changed.
+// Bad input to the commands: the field, the fault, the fix; exit code 2; nothing changed.
 func TestCommandRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, setting{apart: true})
