@@ -279,7 +279,7 @@ func (s Status) audit(ctx context.Context) []Finding {
 		all = append(all, found(name, err))
 	case len(list) > 0 && s.Now().Sub(list[0].At) < auditAlarm:
 		all = append(all, Finding{Name: name, Level: Failure, Act: ReadAudit,
-			Detail: "it holds events that ssobridge did not write, found at " + list[0].At.UTC().Format("2006-01-02 15:04 MST")})
+			Detail: "it holds events that the bridge did not write, found at " + list[0].At.UTC().Format("2006-01-02 15:04 MST")})
 	}
 	if len(all) == 0 {
 		all = append(all, Finding{Name: name, Detail: "covered by checkpoints"})
