@@ -143,7 +143,8 @@ func (p *IdP) check(sp *serviceProvider, r *saml.AuthnRequest, signed, reachable
 	case signed && r.Destination == "":
 		// Who got hold of a signed message must not be able to pass it on elsewhere
 		// (row REQ-06, saml-bindings 3.4.5.2 and 3.5.5.2).
-		return "", nil, newFault(ReasonWrongDestination, http.StatusBadRequest, "the request is signed and has no Destination",
+		return "", nil, newFault(ReasonWrongDestination, http.StatusBadRequest,
+			"the request is signed and has no Destination",
 			"let the service provider name "+p.endpoint+" as Destination")
 	case r.Destination != "" && !saml.SameAddress(r.Destination, p.endpoint): // row REQ-06
 		return "", nil, newFault(ReasonWrongDestination, http.StatusBadRequest,
@@ -211,8 +212,9 @@ func (sp *serviceProvider) nameIDWish(r *saml.AuthnRequest) *Why {
 		// their NameID, so that one is the record's alone.
 		return nil
 	default:
-		act, fix := actSetProvider, fmt.Sprintf("set name_id_format of the service provider to %s, with a name_id that fits, "+
-			"or let it ask for %s or for none", shownFormat(asked), shownFormat(record))
+		act, fix := actSetProvider,
+			fmt.Sprintf("set name_id_format of the service provider to %s, with a name_id that fits, "+
+				"or let it ask for %s or for none", shownFormat(asked), shownFormat(record))
 		if sp.Kind == store.ConstantContact || asked == saml.FormatEncrypted || asked == saml.FormatEntity {
 			act, fix = actShowProvider, fmt.Sprintf("let the service provider ask for %s or for none", shownFormat(record))
 		}

@@ -148,7 +148,8 @@ type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
 
-// FuzzReadKnownUsers reads whatever: what is taken is well formed and read once, and there is either an error or a result.
+// FuzzReadKnownUsers reads whatever: what is taken is well formed and read once, and there is either an error or a
+// result.
 func FuzzReadKnownUsers(f *testing.F) {
 	f.Add("login,account\njane," + string(harbour) + "\n")
 	f.Add("\xef\xbb\xbfperson_id;account;external_id;state\r\np1;a1;'=x;assumed\r\n")

@@ -302,9 +302,9 @@ func (b *Budget) longestLine() time.Duration {
 	return max(longestLine, seconds(100*spacingMargin/(b.limits.perSecond()*lowestFactor)))
 }
 
-// repair corrects the marks that a clock left which ran ahead and was put right: they would block all calls, or keep the
-// rate low, until it is that late again. Where the row says how late it was when it was written, they move back by as
-// much as the clock did; others can't lie further ahead than the longest line.
+// repair corrects the marks that a clock left which ran ahead and was put right: they would block all calls, or keep
+// the rate low, until it is that late again. Where the row says how late it was when it was written, they move back by
+// as much as the clock did; others can't lie further ahead than the longest line.
 func (r *budgetRow) repair(longest time.Duration) {
 	today := dayOf(r.now)
 	if back := r.seen.Sub(r.now); !r.seen.IsZero() && back > clockSlack {

@@ -162,7 +162,8 @@ func (s *Plans) ManualTasks(ctx context.Context, f ManualTaskFilter) ([]ManualTa
 
 func scanManualTask(row scanner) (w ManualTask, err error) {
 	var since, done int64
-	err = row.Scan(&w.Person, &w.Account, &w.Kind, &w.Login, &w.Name, &w.Current, &w.Role, &w.Why, &since, &done, &w.DoneBy)
+	err = row.Scan(&w.Person, &w.Account, &w.Kind, &w.Login, &w.Name, &w.Current, &w.Role, &w.Why, &since, &done,
+		&w.DoneBy)
 	w.Since, w.DoneAt = fromMicros(since), fromMicros(done)
 	return w, err
 }

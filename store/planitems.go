@@ -51,7 +51,8 @@ const itemColumns = `plan, position, kind, person_id, login, name, account, role
 
 func scanItem(row scanner) (i PlanItem, err error) {
 	var due, updated int64
-	err = row.Scan(&i.Plan, &i.Position, &i.Kind, &i.Person, &i.Login, &i.Name, &i.Account, &i.Role, &i.Current, &i.Mapping,
+	err = row.Scan(&i.Plan, &i.Position, &i.Kind, &i.Person, &i.Login, &i.Name, &i.Account, &i.Role, &i.Current,
+		&i.Mapping,
 		&i.Why, &i.State, &i.Reason, &due, &updated)
 	i.LeaseUntil, i.UpdatedAt = fromMicros(due), fromMicros(updated)
 	return i, err

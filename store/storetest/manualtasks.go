@@ -71,10 +71,12 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		first, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{})
 		must(t, err)
 		want := []store.ManualTask{
-			{Person: "person-a", Account: "a1", Kind: store.ItemDrift, Login: "a", Name: "Änne a", Current: store.CampaignCreator,
-				Role: store.AccountManager, Why: "cn=a", Since: at},
-			{Person: "person-b", Account: "a1", Kind: store.ItemLeaver, Login: "b", Name: "Änne b", Current: store.CampaignCreator,
-				Why: "is gone", Since: at},
+			{Person: "person-a", Account: "a1", Kind: store.ItemDrift, Login: "a", Name: "Änne a",
+				Current: store.CampaignCreator,
+				Role:    store.AccountManager, Why: "cn=a", Since: at},
+			{Person: "person-b", Account: "a1", Kind: store.ItemLeaver, Login: "b", Name: "Änne b",
+				Current: store.CampaignCreator,
+				Why:     "is gone", Since: at},
 		}
 		if diff := cmp.Diff(want, first); diff != "" {
 			t.Errorf("(-want +got):\n%s", diff)

@@ -270,7 +270,8 @@ func (s Status) audit(ctx context.Context) []Finding {
 	}
 	var all []Finding
 	if age := s.Now().Sub(since); !since.IsZero() && age > auditLate {
-		all = append(all, Finding{Name: name, Level: Failure, Hint: "the log of the running bridge says why no checkpoint is made",
+		all = append(all, Finding{Name: name, Level: Failure,
+			Hint:   "the log of the running bridge says why no checkpoint is made",
 			Detail: fmt.Sprintf("events of the last %s are covered by no checkpoint", age.Round(time.Minute))})
 	}
 	list, err := s.Store.Audit().List(ctx, store.Filter{Action: "audit-foreign", Limit: 1})
@@ -279,7 +280,8 @@ func (s Status) audit(ctx context.Context) []Finding {
 		all = append(all, found(name, err))
 	case len(list) > 0 && s.Now().Sub(list[0].At) < auditAlarm:
 		all = append(all, Finding{Name: name, Level: Failure, Act: ReadAudit,
-			Detail: "it holds events that the bridge did not write, found at " + list[0].At.UTC().Format("2006-01-02 15:04 MST")})
+			Detail: "it holds events that the bridge did not write, found at " +
+				list[0].At.UTC().Format("2006-01-02 15:04 MST")})
 	}
 	if len(all) == 0 {
 		all = append(all, Finding{Name: name, Detail: "covered by checkpoints"})
