@@ -28,7 +28,7 @@ func toJSONError(err error, hint string) jsonError {
 			if f.Where != "" {
 				text = f.Where + ": " + text
 			}
-			j.Parts = append(j.Parts, jsonError{Field: f.Key, Fault: text, Fix: f.Mend})
+			j.Parts = append(j.Parts, jsonError{Field: f.Key, Fault: text, Fix: f.Fix})
 		}
 	} else if refused, ok := admin.AsError(err); ok {
 		j.Field = refused.Field

@@ -332,7 +332,7 @@ type jsonAdoption struct {
 func toJSONAdoptions(a admin.Adoption) jsonAdoptions {
 	j := jsonAdoptions{Faults: a.Faults}
 	for _, one := range a.Items {
-		j.Users = append(j.Users, jsonAdoption{one.Told.Line, one.User.Person, one.User.Account, one.User.ExternalID,
+		j.Users = append(j.Users, jsonAdoption{one.Known.Line, one.User.Person, one.User.Account, one.User.ExternalID,
 			one.User.Role, one.User.State, one.Note, one.Fault})
 	}
 	for _, e := range a.Left {
