@@ -82,6 +82,9 @@ func (r *report) add(f admin.Finding) {
 	do := ""
 	if f.Level != admin.OK {
 		do = cmp.Or(f.Hint, actHint(f.Act, f.About))
+		if f.Act == admin.RunCheck && f.Hint == "" { // which is this command
+			do = "see the other lines here, and the log of the running bridge"
+		}
 	}
 	r.steps = append(r.steps, jsonFinding{f.Name, level, detail, do})
 	r.s.printf("%s  %s", mark, f.Name)
