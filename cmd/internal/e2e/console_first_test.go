@@ -43,7 +43,7 @@ func TestConsoleFirstSteps(t *testing.T) {
 		}
 	}
 
-	b.sees("Action needed", "Constant Contact is not registered", "directory: connect to", "OK")
+	b.sees("Action needed", "Constant Contact is not registered", "Directory\tOK")
 	picture("overview")
 	b.press("service providers: Constant Contact is not registered")
 	b.sees("Register Constant Contact")

@@ -90,7 +90,7 @@ func TestBrowserPasskey(t *testing.T) {
 	b.sees("Keep these codes")
 	b.inspect("factor-recovery")
 	b.press("I have kept them")
-	b.sees("Admin console", "partner token: OK")
+	b.sees("Admin console", "Constant Contact\tOK")
 
 	b.open(w.url + "/sessions")
 	b.press("How you show that it is you")
@@ -107,7 +107,7 @@ func TestBrowserPasskey(t *testing.T) {
 	b.sees("One more step", "Use your passkey", "Recovery code")
 	b.inspect("factor-ask")
 	b.press("Use your passkey")
-	b.sees("Admin console", "partner token: OK")
+	b.sees("Admin console", "Constant Contact\tOK")
 
 	// Another device does not hold the key.
 	other := newBrowser(t)

@@ -194,7 +194,7 @@ func TestEncryptionRequired(t *testing.T) {
 	}
 	w.logs(t, reference(t, p))
 	w.logs(t, "no_encryption_key")
-	w.logs(t, "import the service provider's metadata with an RSA key for encryption")
+	w.logs(t, "Import the service provider's metadata with an RSA key for encryption")
 	if out, err := w.tryCommand("preview", "--user", "bob", "--sp", w.providerID()); err == nil || !strings.Contains(out,
 		"the record holds no key for encryption") {
 		t.Errorf("preview: %v\n%s", err, out)
