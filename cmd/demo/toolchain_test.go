@@ -23,7 +23,7 @@ func TestFirstCommand(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := regexp.MustCompile(`(?m)^    (go run \S+)$`).FindSubmatch(readme)
+	first := regexp.MustCompile(`(?m)^(go run \S+)$`).FindSubmatch(readme)
 	if first == nil {
 		t.Fatal("README.md shows no command that runs the demo")
 	}
