@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// everywhere is what every package may import of ours: what names mean and how foreign texts are shown, which must be
-// the same for all.
-var everywhere = []string{"idp/netname", "internal/plaintext"}
+// everywhere is what every package may import of ours: what names mean, how foreign texts are shown and how files are
+// put in place, which must be the same for all.
+var everywhere = []string{"idp/netname", "internal/plaintext", "internal/files"}
 
 // allowed is the map of the rooms: what each package may import of ours beside that. Tests are
 // outside of it, and so is what is pretended (see pretended).
@@ -43,6 +43,7 @@ var allowed = map[string][]string{
 	"idp/saml":             {"certs"},
 	"idp/netname":          {},
 	"internal/plaintext":   {},
+	"internal/files":       {},
 	"provisioning":         {"provisioning/mapping", "partnerapi", "store", "idp/directory"},
 	"provisioning/mapping": {"store", "idp/directory"},
 	"partnerapi":           {},

@@ -8,6 +8,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"ssobridge/internal/files"
 )
 
 // Backup writes a consistent copy to a new file, mode 0600, while this and other
@@ -33,7 +35,7 @@ func (db *DB) Backup(ctx context.Context, path string) (err error) {
 	if err := db.copyTo(ctx, part); err != nil {
 		return errors.Join(err, os.Remove(part))
 	}
-	if err := placeNew(part, path); err != nil {
+	if err := files.PlaceNew(part, path); err != nil {
 		return errors.Join(err, os.Remove(part))
 	}
 	return nil
@@ -55,23 +57,6 @@ func (db *DB) copyTo(ctx context.Context, part string) error {
 	return c.Close()
 }
 
-// placeNew gives a file its name, unless there is one of that name. Nothing stands under the name before: a program
-// that is killed leaves no empty file that looks like a backup.
-func placeNew(part, path string) error {
-	err := os.Link(part, path)
-	switch {
-	case err == nil:
-		return errors.Join(os.Remove(part), syncPath(filepath.Dir(path)))
-	case errors.Is(err, fs.ErrExist):
-		return err
-	}
-	// A file system without hard links: somebody who makes the same file at this moment is not seen.
-	if _, err := os.Lstat(path); err == nil {
-		return fs.ErrExist
-	}
-	return errors.Join(os.Rename(part, path), syncPath(filepath.Dir(path)))
-}
-
 // backup copies by VACUUM INTO: one read transaction, which in WAL mode keeps
 // no writer waiting.
 func (s *sqlite) backup(ctx context.Context, path string) error {
@@ -91,7 +76,7 @@ func (s *sqlite) backup(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	return syncPath(path)
+	return files.Sync(path)
 }
 
 // newFileBeside makes an empty file in the folder of path, see FileMode.
@@ -104,15 +89,6 @@ func newFileBeside(path string) (string, error) {
 		return "", errors.Join(err, os.Remove(f.Name()))
 	}
 	return f.Name(), nil
-}
-
-// syncPath puts a file, or the names in a folder, onto the disk.
-func syncPath(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // openCopy opens a copy for reading only, whoever may write it.

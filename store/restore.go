@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"ssobridge/internal/files"
+
 	"github.com/mattn/go-sqlite3"
 )
 
@@ -79,7 +81,7 @@ func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Cont
 			return "", err
 		}
 	}
-	if err := syncPath(ready); err != nil {
+	if err := files.Sync(ready); err != nil {
 		return "", err
 	}
 	if kept, err = setAside(path, now); err != nil {
@@ -89,7 +91,7 @@ func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Cont
 	if err := os.Rename(ready, path); err != nil {
 		return kept, err
 	}
-	return kept, syncPath(filepath.Dir(path))
+	return kept, files.Sync(filepath.Dir(path))
 }
 
 func sameFile(a, b string) bool {
@@ -261,7 +263,7 @@ func setAside(path string, now time.Time) (string, error) {
 	if err := os.Remove(path + "-shm"); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("keep the old database: %w", err)
 	}
-	return old, syncPath(filepath.Dir(path))
+	return old, files.Sync(filepath.Dir(path))
 }
 
 // copyDSN opens a file for reading only.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -163,11 +164,7 @@ func shortened(text string) string {
 	if len(text) <= sentenceMost {
 		return text
 	}
-	cut := sentenceMost
-	for cut > 0 && text[cut]&0xC0 == 0x80 { // not within a character
-		cut--
-	}
-	return text[:cut] + "…"
+	return plaintext.Cut(text, sentenceMost) + "…"
 }
 
 // LookForHealth looks at every part. before is the snapshot before it, which says since when a part is as it is.

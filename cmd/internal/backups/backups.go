@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"ssobridge/certs"
+	"ssobridge/internal/files"
 	"ssobridge/store"
 )
 
@@ -176,12 +177,9 @@ func (f Folder) Make(ctx context.Context, o Options) (b Backup, err error) {
 	// The database comes last: under its name it is a backup, and has all that belongs to it.
 	parts = append(parts[:len(parts)-1], manifest, parts[len(parts)-1])
 	for _, p := range parts {
-		if err := placeNew(p.path, f.file(p.file.Name)); err != nil {
+		if err := files.PlaceNew(p.path, f.file(p.file.Name)); err != nil {
 			return b, fmt.Errorf("put %s in its place: %w", f.file(p.file.Name), err)
 		}
-	}
-	if err := syncFolder(f.Path); err != nil {
-		return b, err
 	}
 	return b, f.Verify(b)
 }
@@ -269,29 +267,6 @@ func removed(path string) error {
 		return err
 	}
 	return nil
-}
-
-// placeNew gives a file its name, unless there is one of that name.
-func placeNew(part, path string) error {
-	err := os.Link(part, path)
-	switch {
-	case err == nil:
-		return os.Remove(part)
-	case errors.Is(err, fs.ErrExist):
-		return err
-	}
-	if _, err := os.Lstat(path); err == nil { // a file system without hard links
-		return fs.ErrExist
-	}
-	return os.Rename(part, path)
-}
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // CheckKeys opens the signing keys of a copy that are in use or may come into it.

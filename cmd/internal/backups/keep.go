@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"ssobridge/internal/files"
 )
 
 // maxManifest bounds what is read of a manifest.
@@ -171,5 +173,5 @@ func (f Folder) Keep(l Listed, n int, made Backup) (gone []Backup, err error) {
 	if len(gone) == 0 {
 		return nil, nil
 	}
-	return gone, syncFolder(f.Path)
+	return gone, files.Sync(f.Path)
 }

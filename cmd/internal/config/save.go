@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"syscall"
+
+	"ssobridge/internal/files"
 )
 
 // Readers are who may read what Save writes, beside its owner: the group of the bridge's user, where root sets it up
@@ -129,7 +131,7 @@ func (s *Saved) secret(path, text string, readers Readers) error {
 	if err != nil {
 		return err
 	}
-	if err := PlaceNew(part, path); err != nil {
+	if err := files.PlaceNew(part, path); err != nil {
 		return errors.Join(err, os.Remove(part))
 	}
 	s.undo = append(s.undo, func() error { return os.Remove(path) })
@@ -162,7 +164,7 @@ func (s *Saved) configuration(d *Draft, text string, readers Readers) error {
 		return err
 	}
 	if !d.exists {
-		if err := PlaceNew(part, file); err != nil {
+		if err := files.PlaceNew(part, file); err != nil {
 			return errors.Join(err, os.Remove(part))
 		}
 		s.undo = append(s.undo, func() error { return os.Remove(file) })
@@ -201,31 +203,4 @@ func partOf(path, text string, mode fs.FileMode, uid, gid int) (name string, err
 	}
 	_, err = f.WriteString(text)
 	return f.Name(), errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
-}
-
-// PlaceNew gives a file its name, unless there is one of that name: then it is fs.ErrExist.
-func PlaceNew(part, path string) error {
-	err := os.Link(part, path)
-	switch {
-	case err == nil:
-		return errors.Join(os.Remove(part), syncFolder(filepath.Dir(path)))
-	case errors.Is(err, fs.ErrExist):
-		return err
-	}
-	// A file system without hard links: somebody who makes the same file at this moment is not seen.
-	if _, err := os.Lstat(path); err == nil {
-		return &fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}
-	}
-	if err := os.Rename(part, path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }

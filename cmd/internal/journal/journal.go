@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ssobridge/internal/files"
 	"ssobridge/store"
 )
 
@@ -215,7 +216,7 @@ func (j *Journal) write(entries []store.Revocation) (err error) {
 		return err
 	}
 	if fresh {
-		if err := syncDir(j.o.Dir); err != nil {
+		if err := files.Sync(j.o.Dir); err != nil {
 			return err
 		}
 	}

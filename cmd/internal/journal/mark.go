@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"ssobridge/internal/files"
 	"ssobridge/store"
 )
 
@@ -206,7 +207,7 @@ func replaceFile(path string, text []byte) (err error) {
 	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return files.Sync(filepath.Dir(path))
 }
 
 // AppendToSink adds text to a file outside, such as audit.sink, and has it on the disk when it returns.
@@ -231,12 +232,4 @@ func AppendToSink(file string, text []byte) (err error) {
 		return fmt.Errorf("write audit.sink: %w", err)
 	}
 	return f.Sync()
-}
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
