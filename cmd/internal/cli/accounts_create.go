@@ -75,7 +75,7 @@ type accountsRetryCmd struct {
 	asJSON
 
 	ID      int64  `arg:"" help:"The number of the request, as accounts list shows it."`
-	Account string `placeholder:"ID" help:"The account that it became, where it can't be told from the list."`
+	Account string `placeholder:"ID" help:"The account that it became, where the list does not show it."`
 	unlistedFlag
 }
 

@@ -167,7 +167,7 @@ func (p *setup) finish(o owner) error {
 	if err != nil {
 		return errors.Join(err, saved.Undo())
 	}
-	p.told(&cfg, saved, key, o)
+	p.summarize(&cfg, saved, key, o)
 	return p.object(struct {
 		jsonSetUp
 		jsonReport
@@ -212,8 +212,8 @@ func ownFolder(path string, o owner) error {
 	return err
 }
 
-// told says what was done, where the console is, and what comes next.
-func (p *setup) told(cfg *config.Config, saved *config.Saved, key *certs.Key, o owner) {
+// summarize says what was done, where the console is, and what comes next.
+func (p *setup) summarize(cfg *config.Config, saved *config.Saved, key *certs.Key, o owner) {
 	p.printf("\n")
 	for _, file := range saved.Written {
 		p.printf("wrote %s\n", file)

@@ -170,7 +170,7 @@ func extent(lines []string, at int) int {
 	return end
 }
 
-// commentedLine finds the line of a key that is commented out. Sections are told by their indentation.
+// commentedLine finds the line of a key that is commented out. Sections are known by their indentation.
 func commentedLine(lines []string, key string) (int, bool) {
 	var path []string
 	for i, line := range lines {
