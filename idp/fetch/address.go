@@ -48,10 +48,13 @@ func (o Options) mayDial(address string) error {
 		// Whatever translates it connects to the inner one.
 		return o.mayDial(netip.AddrPortFrom(inner, at.Port()).String())
 	}
-	if !o.AllowInternal && (ip.IsLoopback() || ip.IsPrivate() || within(ip, internal)) {
-		return fmt.Errorf("%s is an internal address, and %s is off", at.Addr(), o.Setting)
+	if o.AllowInternal || !ip.IsLoopback() && !ip.IsPrivate() && !within(ip, internal) || within(ip, o.Internal) {
+		return nil
 	}
-	return nil
+	if o.Internal != nil {
+		return fmt.Errorf("%s is an internal address that %s does not list", at.Addr(), o.Setting)
+	}
+	return fmt.Errorf("%s is an internal address, and %s is off", at.Addr(), o.Setting)
 }
 
 func within(ip netip.Addr, ranges []netip.Prefix) bool {

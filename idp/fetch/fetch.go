@@ -1,9 +1,9 @@
-// Package fetch gets documents over HTTPS from addresses that somebody else named: metadata of service providers, and
-// whatever else an admin or a peer points at. It bounds time and size, follows few redirects, and decides where it may
-// go by the address that it is about to connect to.
+// Package fetch gets documents over HTTPS from addresses that somebody else named, and posts notices there: metadata of
+// service providers, receivers of notices, and whatever else an admin or a peer points at. It bounds time and size,
+// follows few redirects, and decides where it may go by the address that it is about to connect to.
 //
-// It must never use a proxy, send anything of ours, or connect to an address that only this machine or its network can
-// reach unless that was allowed.
+// It must never use a proxy, send anything but what it was given to post, or connect to an address that only this
+// machine or its network can reach unless that was allowed.
 package fetch
 
 import (
@@ -15,6 +15,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"syscall"
 	"time"
@@ -42,7 +43,9 @@ type Options struct {
 	// AllowInternal lets documents come from loopback, private and shared address
 	// space. Link-local, multicast and unspecified addresses are never asked.
 	AllowInternal bool
-	Setting       string // the setting that is AllowInternal, for errors
+	// Internal are ranges of loopback, private and shared address space that may be reached all the same.
+	Internal []netip.Prefix
+	Setting  string // the setting that is AllowInternal or Internal, for errors
 	// AllowLoopbackHTTP takes http for a loopback host; AllowInternal is needed beside it.
 	AllowLoopbackHTTP bool
 	// Roots verify the servers' certificates. Default: those that the system trusts.
@@ -55,6 +58,7 @@ type Options struct {
 type Client struct {
 	o    Options
 	http *http.Client
+	post *http.Client // follows no redirect
 }
 
 // New makes one. It starts nothing.
@@ -86,13 +90,56 @@ func New(o Options) *Client {
 			return c.Check(r.URL.String())
 		},
 	}
+	c.post = &http.Client{
+		Timeout: postTimeout, Transport: c.http.Transport,
+		// Where it leads was chosen by the receiver, not by an administrator.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return c
+}
+
+// HTTP is a client for a library that asks in our place: it goes where Open may go and nowhere else, and ends within 15
+// seconds. It follows no redirect, because what such a request carries is for the one server that was named. Reading
+// past MaxBytes of an answer fails with TooLarge.
+func (c *Client) HTTP() *http.Client {
+	return &http.Client{Timeout: c.post.Timeout, Transport: guarded{c}, CheckRedirect: c.post.CheckRedirect}
+}
+
+// guarded is the transport of HTTP.
+type guarded struct{ c *Client }
+
+// RoundTrip checks the address as Open does and bounds the answer.
+func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	if err := g.c.Check(r.URL.String()); err != nil {
+		return nil, err
+	}
+	r = r.Clone(r.Context()) // a transport does not change the request that it is given
+	r.Header.Set("User-Agent", "ssobridge")
+	res, err := g.c.http.Transport.RoundTrip(r)
+	if err != nil {
+		return nil, fmt.Errorf("ask for %s: %w", g.c.o.What, err)
+	}
+	res.Body = &body{ReadCloser: res.Body, left: g.c.o.MaxBytes, tooLarge: g.c.o.TooLarge}
+	return res, nil
 }
 
 // Check returns what is wrong with an address, before anything is asked of it.
 func (c *Client) Check(address string) error {
-	if err := netname.CheckAddress(address, c.o.AllowLoopbackHTTP); err != nil {
+	if err := c.checked(address); err != nil {
 		return fmt.Errorf("%s address %.120q: %w", c.o.What, address, err)
+	}
+	return nil
+}
+
+// checked is Check without the address, which may hold a secret.
+func (c *Client) checked(address string) error {
+	return netname.CheckAddress(address, c.o.AllowLoopbackHTTP)
+}
+
+// CheckSecret is Check for an address that holds a secret: its error does not show it.
+func (c *Client) CheckSecret(address string) error {
+	if err := c.checked(address); err != nil {
+		return fmt.Errorf("the address can't be used: %w", err)
 	}
 	return nil
 }
