@@ -262,7 +262,7 @@ func TestAcceptanceDebianPackage(t *testing.T) {
 
 	// Removal leaves configuration, data and user.
 	s.run("dpkg", "--remove", "ssobridge")
-	if got := s.asked(); !strings.HasPrefix(got, "stop ssobridge.service") {
+	if got := s.asked(); !strings.HasPrefix(got, "stop ssobridge-backup.timer; stop ssobridge.service") {
 		t.Errorf("a removal asks systemd: %s", got)
 	}
 	if s.has("/usr/bin/ssobridge") || s.configured("/") != configuration || !s.has("/var/lib/ssobridge/ssobridge.db") {
@@ -278,9 +278,12 @@ func TestAcceptanceDebianPackage(t *testing.T) {
 	s.run("mkdir", "-p", "/etc/systemd/system/multi-user.target.wants")
 	wants := "/etc/systemd/system/multi-user.target.wants/ssobridge.service"
 	s.run("ln", "-s", "/usr/lib/systemd/system/ssobridge.service", wants)
+	s.run("mkdir", "-p", "/etc/systemd/system/timers.target.wants")
+	timer := "/etc/systemd/system/timers.target.wants/ssobridge-backup.timer"
+	s.run("ln", "-s", "/usr/lib/systemd/system/ssobridge-backup.timer", timer)
 	out = s.run("dpkg", "--purge", "ssobridge")
 	kept := regexp.MustCompile(`/var/backups/ssobridge-purged-\d{8}T\d{6}Z`).FindString(out)
-	if kept == "" || s.has("/etc/ssobridge") || s.has("/var/lib/ssobridge") || s.has(wants) {
+	if kept == "" || s.has("/etc/ssobridge") || s.has("/var/lib/ssobridge") || s.has(wants) || s.has(timer) {
 		t.Fatalf("after the purge something is left, or it does not say where all is:\n%s", out)
 	}
 	s.owned(kept, "root:root 700")
@@ -349,7 +352,7 @@ func TestAcceptanceRPM(t *testing.T) {
 		t.Errorf("rpm finds other files than it has installed:\n%s", out)
 	}
 	rpm("--erase", "--nodeps", "--force-debian", "ssobridge")
-	if got := s.asked(); got != "--no-reload disable --now ssobridge.service; daemon-reload" {
+	if got := s.asked(); got != "--no-reload disable --now ssobridge-backup.timer ssobridge.service; daemon-reload" {
 		t.Errorf("a removal asks systemd: %s", got)
 	}
 	if s.has("/usr/bin/ssobridge") || s.configured("/") != configuration || !s.has("/var/lib/ssobridge/ssobridge.db") {

@@ -42,6 +42,9 @@ func linked(program string) ([]module, error) {
 //go:embed licences/htmx.org.txt
 var htmxLicence []byte
 
+//go:embed licences/lucide-static.txt
+var lucideLicence []byte
+
 // embedded is a file of others that stands in this project.
 type embedded struct {
 	module
@@ -55,6 +58,10 @@ var others = []embedded{{
 	module: module{"htmx.org", "4.0.1"}, file: "web/assets/htmx.min.js",
 	sha256:  "a0abb04f2f45a1f89d1d4844023245537e5e6014c87b144553e0607b4cc32130",
 	licence: htmxLicence, spdx: "0BSD",
+}, {
+	module: module{"lucide-static", "1.62.0"}, file: "web/console/icons/lucide.svg",
+	sha256:  "ea1de629cd2ace799df2652f009ea7121aa51db2a1f07a06690b496974b8ec5f",
+	licence: lucideLicence, spdx: "ISC",
 }}
 
 var licencePattern = regexp.MustCompile(

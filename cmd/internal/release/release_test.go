@@ -181,7 +181,8 @@ func TestAcceptanceReproducible(t *testing.T) {
 		}
 		checkComponents(t, files[components], modules)
 		checkComponents(t, results[name+".oci.cdx.json"], append(modules, lockedModules(t, arch)...))
-		for _, m := range append(modules, module{"htmx.org", "4.0.1"}, module{"std", runtime.Version()}) {
+		for _, m := range append(modules, module{"htmx.org", "4.0.1"}, module{"lucide-static", "1.62.0"},
+			module{"std", runtime.Version()}) {
 			if !hasUnder(files, "LICENSES/"+m.Path+"@"+m.Version+"/") {
 				t.Errorf("the archive has no licence of %s %s", m.Path, m.Version)
 			}
@@ -334,7 +335,8 @@ func checkComponents(t *testing.T, list []byte, modules []module) {
 	for _, c := range bom.Components {
 		have[module{c.Name, c.Version}] = strings.HasPrefix(c.PURL, "pkg:")
 	}
-	for _, m := range append(modules, module{"htmx.org", "4.0.1"}, module{"std", runtime.Version()}) {
+	for _, m := range append(modules, module{"htmx.org", "4.0.1"}, module{"lucide-static", "1.62.0"},
+		module{"std", runtime.Version()}) {
 		if !have[m] && !have[module{m.Path, strings.TrimPrefix(m.Version, "go")}] {
 			t.Errorf("the list lacks %s %s", m.Path, m.Version)
 		}
