@@ -23,6 +23,7 @@ type Published struct {
 	Organization Organization
 	Technical    Contact
 	Support      Contact
+	Scopes       []string      // domains that scoped attributes may have behind the @, see shibmd:Scope
 	ErrorURL     string        // where service providers send people whose sign-in failed; "": PublicURL
 	ValidFor     time.Duration // of the served copy; 0: without end
 }
@@ -72,6 +73,7 @@ func (o Ours) Describe(ctx context.Context, sign *Sign) ([]byte, error) {
 	role.CreateAttr("WantAuthnRequestsSigned", strconv.FormatBool(o.WantAuthnRequestsSigned))
 	role.CreateAttr("errorURL", cmp.Or(o.Published.ErrorURL, o.Home))
 	algorithms(role)
+	o.scopes(role)
 	for _, c := range o.Certificates {
 		descriptor := role.CreateElement("md:KeyDescriptor")
 		descriptor.CreateAttr("use", "signing")
@@ -118,6 +120,25 @@ func algorithms(role *etree.Element) {
 	}
 	for _, uri := range saml.SigningMethods() {
 		extensions.CreateElement("alg:SigningMethod").CreateAttr("Algorithm", uri)
+	}
+}
+
+// nsShibboleth is the namespace of Shibboleth's extensions of metadata.
+const nsShibboleth = "urn:mace:shibboleth:metadata:1.0"
+
+// scopes names the domains that our scoped attributes may have. Service providers of Shibboleth drop a value of
+// eduPersonPrincipalName, subject-id or pairwise-id behind whose @ stands another one. A scope is a domain and never a
+// pattern: one that is written too wide would vouch for the people of others.
+func (o Ours) scopes(role *etree.Element) {
+	if len(o.Published.Scopes) == 0 {
+		return
+	}
+	extensions := role.SelectElement("md:Extensions")
+	extensions.CreateAttr("xmlns:shibmd", nsShibboleth)
+	for _, domain := range o.Published.Scopes {
+		scope := extensions.CreateElement("shibmd:Scope")
+		scope.CreateAttr("regexp", "false")
+		scope.SetText(domain)
 	}
 }
 

@@ -51,6 +51,8 @@ const (
 
 // Authentication context classes (saml-authn-context 3.4).
 const (
+	// ClassUnspecified says that it is not known how the person proved themselves (saml-authncontext 3.4.25).
+	ClassUnspecified       = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified"
 	ClassPassword          = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password"
 	ClassPasswordProtected = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport"
 )
