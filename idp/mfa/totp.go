@@ -27,6 +27,7 @@ const (
 type Secret struct {
 	Text    string // base32
 	Picture string // a QR code: a data: address of a PNG
+	Address string // what the QR code says: an otpauth: address, which opens an app on the device that shows it
 }
 
 // NewSecret makes the secret of an authenticator app for a login. issuer names this sign-in in the app, which takes a
@@ -59,8 +60,8 @@ func secretOf(o totp.GenerateOpts) (Secret, error) {
 	if err := png.Encode(&b, img); err != nil {
 		return Secret{}, fmt.Errorf("draw a QR code: %w", err)
 	}
-	return Secret{Text: key.Secret(), Picture: "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())},
-		nil
+	return Secret{Text: key.Secret(), Picture: "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes()),
+		Address: key.URL()}, nil
 }
 
 // CheckNewCode checks the first code of an app that has this secret; right is false for a wrong one.
