@@ -19,6 +19,8 @@ type Step struct {
 	Server       string // the URL of the one that was tried; "": any of them
 	Err          error
 	Fix          string
+	// Person says that Detail and Err are about one person, whom they may name.
+	Person bool
 }
 
 // Depth is how far a check goes.
@@ -131,7 +133,7 @@ func (d *Directory) checkBase(ctx context.Context, c *conn, field, dn string) St
 func (d *Directory) checkSearches(ctx context.Context) []Step {
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	person := Step{Name: "find a person"}
+	person := Step{Name: "find a person", Person: true}
 	// The limit makes the server stop after one; that it says so (result code 4) is no fault.
 	found, err := d.search(ctx, d.request(d.o.BaseDN, ldap.ScopeWholeSubtree, 1, d.person.present(), d.attributes))
 	switch {
@@ -150,7 +152,7 @@ func (d *Directory) checkSearches(ctx context.Context) []Step {
 		return []Step{person}
 	}
 	person.Detail = fmt.Sprintf("%s: login %q, id %s", e.DN, e.Login, e.ID)
-	groups := Step{Name: "read that person's groups"}
+	groups := Step{Name: "read that person's groups", Person: true}
 	list, err := d.personGroups(ctx, e, found[0])
 	if err != nil {
 		groups.Err, groups.Fix = err, "check group_base_dn, group_mode and group_filter, and that the service account may "+

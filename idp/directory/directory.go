@@ -57,9 +57,9 @@ func New(o Options) (*Directory, error) {
 		}
 		d.servers = append(d.servers, s)
 	}
-	d.searches = newPool(&d.o, d.servers, o.PoolSize)
+	d.searches = newPool(&d.o, spanSearch, d.servers, o.PoolSize)
 	d.searches.open, d.searches.probe = d.openSearch, d.probeSearch
-	d.binds = newPool(&d.o, d.servers, o.BindPoolSize)
+	d.binds = newPool(&d.o, spanBind, d.servers, o.BindPoolSize)
 	d.binds.open = d.openBind
 	d.slow = make(chan struct{}, max(1, o.BindPoolSize/slowShare))
 	d.attributes = append([]string{o.LoginAttribute, o.IDAttribute, o.FirstNameAttribute, o.LastNameAttribute,

@@ -2,7 +2,8 @@
 // Active Directory by presets, and other directories by free configuration.
 //
 // It answers who somebody is, which groups they are in and what state their account has. What follows from that
-// (sessions, throttling, roles) is left to its callers. It never writes to the directory, never follows a referral,
+// (sessions, throttling, roles) is left to its callers. It never writes to the directory but a
+// person's own password, as that person (ChangePassword). It never follows a referral,
 // never keeps a password, and never takes anything but the answer to a bind with the person's own password as proof of
 // who they are.
 //

@@ -22,6 +22,22 @@ type Entry struct {
 	// (except in what Find returns): outsiders can cause one by wrong passwords, and it must not end a live session.
 	Problem Problem   `json:"problem,omitempty"`
 	ReadAt  time.Time `json:"read_at"`
+
+	// Source is the name of the source that the person comes from, where they are nobody's of the directory; "": the
+	// directory has said it all. Grants are what the source gives them, within what it may give.
+	Source string  `json:"source,omitempty"`
+	Grants []Grant `json:"grants,omitempty"`
+}
+
+// Known tells whether anything is known of the person beside the id: the directory has them, or their source has sent
+// them.
+func (e Entry) Known() bool { return e.DN != "" || e.Source != "" && e.Login != "" }
+
+// Grant is a client account with a role that a source of people gives.
+type Grant struct {
+	Account string `json:"account"` // in its recorded form
+	Role    string `json:"role"`
+	Group   string `json:"group,omitempty"` // of the source, by which it was given; "": by the account's own name
 }
 
 // Group is a group that a person is in.

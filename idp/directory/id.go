@@ -50,6 +50,9 @@ func idText(attribute string, raw []byte) (string, error) {
 		// Otherwise one entry's text could be what another's octets are written as.
 		return "", fmt.Errorf("%w: %q is how octets that are no text are written", errNoID, id)
 	}
+	if strings.HasPrefix(id, SourcePrefix) {
+		return "", fmt.Errorf("%w: %q is how people of other sources are named", errNoID, id)
+	}
 	if err := checkID(id); err == nil {
 		return CanonicalID(id), nil // RFC 4122 3: written in lower case, read in either
 	}
@@ -58,6 +61,23 @@ func idText(attribute string, raw []byte) (string, error) {
 	}
 	return "", fmt.Errorf("%w: it must be 1 to %d bytes of text, or at most %d octets", errNoID, maxID,
 		(maxID-len(octetsMark))/2)
+}
+
+// SourcePrefix begins the ids of people whom no directory has: package claims makes them. Nobody of a directory is
+// taken for one of these.
+const SourcePrefix = "source-"
+
+// SourceOf is the source that a person's id names, as package claims makes them; "" for somebody of the directory.
+func SourceOf(id string) string {
+	rest, ok := strings.CutPrefix(id, SourcePrefix)
+	if !ok {
+		return ""
+	}
+	name, _, ok := strings.Cut(rest, ".")
+	if !ok {
+		return ""
+	}
+	return name
 }
 
 // markedOctets are the octets of an id that are no text.

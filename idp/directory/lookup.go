@@ -27,7 +27,11 @@ var ErrLookup = fmt.Errorf("want %d to %d characters, at most %d words", minLook
 var groupClasses = []string{"groupOfNames", "groupOfUniqueNames", "posixGroup", "group", "groupOfMembers"}
 
 // Person is somebody whom SearchPeople found.
-type Person struct{ ID, DN, Login, Name, Mail string }
+type Person struct {
+	ID, DN, Login, Name, Mail string
+	// Source is the source that they come from, where they are nobody's of the directory; see Entry.
+	Source string
+}
 
 // Member is a direct member of a group.
 type Member struct {

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"context"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -59,7 +60,10 @@ type Options struct {
 	Timeout                time.Duration // one call of this package; default 10 s
 	Cooldown               time.Duration // a failed server is left alone so long; default 30 s
 	Now                    func() time.Time
-	Logger                 *slog.Logger
+	// Span begins a span within the one of ctx: a search, a bind, a connection. end takes the server's URL and the result
+	// code of LDAP, never a DN, filter or login; it is nil where nothing is recorded. Default nil: no spans.
+	Span   func(ctx context.Context, name string) (_ context.Context, end func(of, result string, err error))
+	Logger *slog.Logger
 }
 
 // FieldError is one fault of Options. Field is the configuration key, without what stands above it.

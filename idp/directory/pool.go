@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strconv"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ var errClosed = errors.New("the directory is closed")
 // down, so it goes over to the next when one fails and comes back when that one works again.
 type pool struct {
 	o       *Options
+	kind    string // the name of its spans; "": it has none
 	servers []*server
 	slots   chan struct{}
 	// open makes a connection ready for use.
@@ -34,8 +36,8 @@ type pool struct {
 	closed bool
 }
 
-func newPool(o *Options, servers []*server, size int) *pool {
-	return &pool{o: o, servers: servers, slots: make(chan struct{}, size), idle: map[*server][]*conn{}}
+func newPool(o *Options, kind string, servers []*server, size int) *pool {
+	return &pool{o: o, kind: kind, servers: servers, slots: make(chan struct{}, size), idle: map[*server][]*conn{}}
 }
 
 // do runs one library call on a connection of the pool. It tries once more on a fresh connection if the network failed
@@ -57,6 +59,11 @@ func (p *pool) once(ctx context.Context, fn func(*ldap.Conn) error, keep func(er
 // try makes at most so many tries of which the answer got lost.
 func (p *pool) try(ctx context.Context, tries int, fn func(*ldap.Conn) error,
 	keep func(error) bool) (again bool, err error) {
+	asked := "" // the server, for the span
+	ctx, end := p.span(ctx, p.kind)
+	if end != nil {
+		defer func() { endSpan(end, asked, err) }()
+	}
 	select {
 	case p.slots <- struct{}{}:
 	case <-ctx.Done():
@@ -69,6 +76,7 @@ func (p *pool) try(ctx context.Context, tries int, fn func(*ldap.Conn) error,
 		if err != nil {
 			return false, &Error{Problem: Unavailable, Op: "connect to the directory", Err: errors.Join(first, err)}
 		}
+		asked = c.server.url
 		hung, err := c.do(ctx, p.o.OpTimeout, fn)
 		_, answered := resultCode(err)
 		if err == nil || answered && !hasCode(err, ldap.LDAPResultBusy, ldap.LDAPResultUnavailable) {
@@ -136,7 +144,11 @@ func (p *pool) get(ctx context.Context, fresh bool) (*conn, error) {
 
 // dial opens a connection and keeps the server's record.
 func (p *pool) dial(ctx context.Context, s *server) (*conn, error) {
+	ctx, end := p.span(ctx, spanConnect)
 	c, err := p.open(ctx, s)
+	if end != nil {
+		endSpan(end, s.url, err)
+	}
 	if err != nil {
 		// A caller who gave up is no fault of the server.
 		if ctx.Err() == nil {
@@ -206,6 +218,30 @@ func (p *pool) close() {
 		}
 	}
 	p.idle = map[*server][]*conn{}
+}
+
+// The names of spans. Those of searches and binds have the wait for a connection in them.
+const (
+	spanSearch  = "directory.search"
+	spanBind    = "directory.bind" // of a person
+	spanConnect = "directory.connect"
+)
+
+func (p *pool) span(ctx context.Context, name string) (context.Context, func(of, result string, err error)) {
+	if p.o.Span == nil || name == "" {
+		return ctx, nil
+	}
+	return p.o.Span(ctx, name)
+}
+
+// endSpan ends a span with the code that a server answered: that a password is wrong is an answer.
+func endSpan(end func(of, result string, err error), server string, err error) {
+	code, answered := resultCode(err)
+	if err == nil || answered {
+		end(server, strconv.Itoa(int(code)), nil)
+		return
+	}
+	end(server, "", err)
 }
 
 // openSearch is open for the searches: connected, and bound as the service account.

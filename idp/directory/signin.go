@@ -60,14 +60,11 @@ func (d *Directory) Bind(ctx context.Context, f Found, password string, slow boo
 	e := f.Entry
 	ctx, cancel := d.bounded(ctx)
 	defer cancel()
-	if slow {
-		select {
-		case d.slow <- struct{}{}:
-			defer func() { <-d.slow }()
-		case <-ctx.Done():
-			return Entry{}, &Error{Problem: Unavailable, Op: op, PersonID: e.ID, Err: context.Cause(ctx), Try: NotSent}
-		}
+	done, err := d.share(ctx, slow)
+	if err != nil {
+		return Entry{}, &Error{Problem: Unavailable, Op: op, PersonID: e.ID, Err: err, Try: NotSent}
 	}
+	defer done()
 	v, err := d.bind(ctx, f.found.DN, password, f.state.problem)
 	if err != nil {
 		return Entry{}, withPerson(unavailable(op, err), e.ID)
@@ -99,6 +96,19 @@ func (d *Directory) Bind(ctx context.Context, f Found, password string, slow boo
 		return proved(err)
 	}
 	return e, nil
+}
+
+// share waits for one of the few connections that slow tries have, and returns what gives it back.
+func (d *Directory) share(ctx context.Context, slow bool) (done func(), err error) {
+	if !slow {
+		return func() {}, nil
+	}
+	select {
+	case d.slow <- struct{}{}:
+		return func() { <-d.slow }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // Authenticate is Lookup and Bind in one, for callers that count no tries.

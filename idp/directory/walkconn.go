@@ -25,7 +25,7 @@ type walkConn struct {
 // connectWalk connects to the best server, as sign-ins do.
 func (d *Directory) connectWalk(ctx context.Context) (*walkConn, error) {
 	w := &walkConn{d: d}
-	p := newPool(&d.o, d.servers, 1)
+	p := newPool(&d.o, "", d.servers, 1)
 	p.open = func(ctx context.Context, s *server) (*conn, error) {
 		w.stream = nil
 		return d.openThrough(ctx, s, func(c net.Conn) net.Conn {

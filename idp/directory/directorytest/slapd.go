@@ -284,7 +284,7 @@ overlay ppolicy
 ppolicy_default "cn=default,ou=policies,SUFFIX"
 ppolicy_use_lockout
 ppolicy_hash_cleartext
-access to attrs=userPassword by anonymous auth by * none
+access to attrs=userPassword by anonymous auth by self =xw by * none
 access to * by users read by * none
 `), nil
 }
