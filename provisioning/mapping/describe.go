@@ -20,6 +20,9 @@ func Creates(m store.Mapping) string {
 // nobody.
 func Risk(m store.Mapping) string {
 	switch {
+	case OfSource(m) != "":
+		return "whoever has the signing key of source " + OfSource(m) +
+			" can give anybody of that source what the mapping gives, within its allow_accounts and allow_roles"
 	case m.Kind == store.GroupPattern && m.GroupDN == "":
 		return "anybody who may create a group anywhere below group_base_dn can take any client account and role by its name"
 	case m.Kind == store.GroupPattern:
@@ -37,8 +40,14 @@ func Risk(m store.Mapping) string {
 func Describe(m store.Mapping) string {
 	switch m.Kind {
 	case store.GroupMapping:
+		if source, name, ok := ParseClaimGroup(m.GroupID); ok {
+			return "group " + name + " of source " + source
+		}
 		return "group " + m.GroupDN
 	case store.GroupPattern:
+		if source := OfSource(m); source != "" {
+			return "groups of source " + source + " named " + m.Pattern
+		}
 		if m.GroupDN != "" {
 			return "groups named " + m.Pattern + " below " + m.GroupDN
 		}

@@ -10,9 +10,12 @@ import (
 // Explain evaluates every mapping for a person and says of each whether and why it hits. A pattern that fits several
 // groups or values gives a Hit for each. The order is that of the priorities.
 func (x *Index) Explain(p directory.Entry) (all []Hit) {
+	if p.Source != "" {
+		return append(granted(p), x.explainClaims(p)...)
+	}
 	who := x.newSubject(p)
 	for i := range x.rules {
-		all = append(all, x.explain(&x.rules[i], who)...)
+		all = joined(all, x.explain(&x.rules[i], who))
 	}
 	return all
 }
@@ -29,6 +32,13 @@ func (x *Index) explain(r *rule, who *subject) []Hit {
 // access.
 func (x *Index) ExplainOff(off []store.Mapping, p directory.Entry) (all []Hit) {
 	y := x.With(off)
+	if p.Source != "" {
+		for _, h := range y.explainClaims(p) {
+			h.Mapping.Off, h.Hit, h.Why = true, false, "it is switched off; "+h.Why
+			all = append(all, h)
+		}
+		return all
+	}
 	who := y.newSubject(p)
 	for i := range y.rules {
 		for _, h := range y.explain(&y.rules[i], who) {
@@ -50,6 +60,8 @@ func miss(r *rule, who *subject) string {
 	switch {
 	case r.fault != "":
 		return "the mapping can't be used: " + r.fault
+	case OfSource(m) != "":
+		return "is for people of source " + OfSource(m)
 	case m.Kind == store.PersonMapping:
 		return "names another person"
 	case m.Kind == store.GroupMapping:

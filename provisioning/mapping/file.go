@@ -29,9 +29,11 @@ type Input struct {
 	Account          string `yaml:"account,omitempty"`
 	Role             string `yaml:"role,omitempty"`
 	Priority         int    `yaml:"priority,omitempty"`
-	Create           string `yaml:"create,omitempty"`      // CreateInAdvance (or "") or CreateAtSignIn
-	ExternalID       string `yaml:"external_id,omitempty"` // of the owner's user, with role owner
-	Off              bool   `yaml:"switched_off,omitempty"`
+	// CreateInAdvance or CreateAtSignIn; "": in advance, and at the first sign-in over groups of a source's tokens, whose
+	// people are known once they have come
+	Create     string `yaml:"create,omitempty"`
+	ExternalID string `yaml:"external_id,omitempty"` // of the owner's user, with role owner
+	Off        bool   `yaml:"switched_off,omitempty"`
 
 	Line int `yaml:"-"` // of the file that it was read from; 0: of none
 }
@@ -52,8 +54,11 @@ func AttributeOf(text string) (attribute, pattern string, err error) {
 // of one.
 func InputOf(m store.Mapping, login string) Input {
 	in := Input{Account: string(m.Account), Role: string(m.Role), Priority: m.Priority, Off: m.Off}
-	if m.AtSignIn {
+	switch {
+	case m.AtSignIn:
 		in.Create = CreateAtSignIn
+	case OfSource(m) != "":
+		in.Create = CreateInAdvance // see Input.Create
 	}
 	switch m.Kind {
 	case store.GroupMapping:

@@ -3,6 +3,7 @@ package mapping
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"ssobridge/idp/directory"
@@ -42,12 +43,19 @@ func (who *subject) groupsByDN() map[string]int {
 
 // Hits tries the mappings that may concern a person. The index only narrows down; whether a mapping hits is decided by
 // try alone, for a sign-in and for Explain alike.
+//
+// Somebody whom the directory does not have gets what their source gives, and what mappings of that source's groups do
+// within its bounds, and nothing else: all other mappings are about people and groups of the directory, and a source
+// names its groups as it likes.
 func (x *Index) Hits(p directory.Entry) []Hit {
+	if p.Source != "" {
+		return append(granted(p), x.claimed(p)...)
+	}
 	who := x.newSubject(p)
 	var all []Hit
 	try := func(positions []int) {
 		for _, i := range positions {
-			all = append(all, x.try(&x.rules[i], who)...)
+			all = joined(all, x.try(&x.rules[i], who))
 		}
 	}
 	try(x.byPerson[store.PersonID(who.entry.ID)])
@@ -69,17 +77,25 @@ func (x *Index) Hits(p directory.Entry) []Hit {
 		}
 	}
 	for i := range fitting {
-		all = append(all, x.try(&x.rules[i], who)...)
+		all = joined(all, x.try(&x.rules[i], who))
 	}
 	return all
+}
+
+// joined is one list behind another. The hits of one mapping alone, which may be thousands, are not copied.
+func joined(all, more []Hit) []Hit {
+	if len(all) == 0 {
+		return more
+	}
+	return append(all, more...)
 }
 
 // try holds one mapping against a person. It returns the hits and the near misses (a pattern fits, yet gives no known
 // account); nothing where the mapping does not concern the person.
 func (x *Index) try(r *rule, who *subject) []Hit {
 	m := r.mapping
-	if r.fault != "" {
-		return nil
+	if r.fault != "" || OfSource(m) != "" {
+		return nil // nobody of the directory, whatever their groups are called
 	}
 	switch m.Kind {
 	case store.PersonMapping:
@@ -100,12 +116,16 @@ func (x *Index) try(r *rule, who *subject) []Hit {
 		}
 	case store.GroupPattern:
 		var all []Hit
-		for _, g := range who.entry.Groups {
+		for i, g := range who.entry.Groups {
 			if m.GroupDN != "" && !directory.Under(g.DN, m.GroupDN) {
 				continue // whoever may create groups elsewhere chooses no client account
 			}
 			if h, fits := x.tryPattern(r, g.Name, "group"); fits {
 				h.Group = g
+				if len(all) == cap(all) {
+					// Somebody may be in thousands of groups that fit: each copy of the list is a megabyte.
+					all = slices.Grow(all, min(max(1, len(all)), len(who.entry.Groups)-i))
+				}
 				all = append(all, h)
 			}
 		}
@@ -159,4 +179,19 @@ func (x *Index) tryPattern(r *rule, text, what string) (h Hit, fits bool) {
 	h.Hit = true
 	h.Why = what + " " + text + " fits"
 	return h, true
+}
+
+// granted are the hits of somebody of a source.
+func granted(p directory.Entry) []Hit {
+	all := make([]Hit, 0, len(p.Grants))
+	for _, g := range p.Grants {
+		account, role := store.AccountID(g.Account), store.Role(g.Role)
+		why := "source " + p.Source + " gives it"
+		if g.Group != "" {
+			why += " by group " + g.Group
+		}
+		all = append(all, Hit{Mapping: store.Mapping{Account: account, Role: role, AtSignIn: true}, Hit: true, Why: why,
+			Account: account, Role: role, Group: directory.Group{Name: g.Group}})
+	}
+	return all
 }

@@ -24,6 +24,8 @@ type Index struct {
 	byPerson  map[store.PersonID][]int
 	onGroups  prefixes             // group patterns
 	onValues  map[string]*prefixes // attribute patterns, by attribute in lower case
+	onClaims  map[string]*prefixes // patterns over the groups of tokens, by source
+	bounds    Bounds               // what sources may give; nil: nothing by mappings
 
 	accounts     map[store.AccountID]store.Account
 	forms        *store.AccountForms // how client accounts are on record
@@ -61,7 +63,7 @@ func NewIndex(mappings []store.Mapping, accounts []store.Account, forms *store.A
 	x := &Index{
 		stopped: stopped, rules: make([]rule, 0, len(mappings)),
 		byGroupID: map[string][]int{}, byGroupDN: map[string][]int{}, byPerson: map[store.PersonID][]int{},
-		onValues: map[string]*prefixes{},
+		onValues: map[string]*prefixes{}, onClaims: map[string]*prefixes{},
 		accounts: make(map[store.AccountID]store.Account, len(accounts)), forms: forms,
 	}
 	for _, a := range accounts {
@@ -91,6 +93,12 @@ func NewIndex(mappings []store.Mapping, accounts []store.Account, forms *store.A
 			x.byGroupDN[r.dn] = append(x.byGroupDN[r.dn], i)
 		case r.mapping.Kind == store.PersonMapping:
 			x.byPerson[r.mapping.Person] = append(x.byPerson[r.mapping.Person], i)
+		case r.mapping.Kind == store.GroupPattern && OfSource(r.mapping) != "":
+			source := OfSource(r.mapping)
+			if x.onClaims[source] == nil {
+				x.onClaims[source] = &prefixes{}
+			}
+			x.onClaims[source].add(r.pattern.prefix, i)
 		case r.mapping.Kind == store.GroupPattern:
 			x.onGroups.add(r.pattern.prefix, i)
 		case r.mapping.Kind == store.AttributePattern:
@@ -137,7 +145,7 @@ func (x *Index) Once(key any) bool {
 
 // With is an index of other mappings over the same client accounts.
 func (x *Index) With(mappings []store.Mapping) *Index {
-	y := NewIndex(mappings, nil, x.forms, x.stopped)
+	y := NewIndex(mappings, nil, x.forms, x.stopped).Bounded(x.bounds)
 	y.accounts = x.accounts
 	return y
 }
@@ -170,7 +178,7 @@ func (x *Index) Len() int { return len(x.rules) }
 
 // Wants tells whether a group matters to any mapping. It lets through what try would look at, and may let through more.
 func (x *Index) Wants(g directory.Group) bool {
-	if g.ID != "" && len(x.byGroupID[g.ID]) > 0 {
+	if g.ID != "" && !IsClaim(g.ID) && len(x.byGroupID[g.ID]) > 0 {
 		return true
 	}
 	if len(x.byGroupDN) > 0 {

@@ -47,7 +47,7 @@ func newRule(m store.Mapping, forms *store.AccountForms) rule {
 			r.fault = err.Error()
 		}
 		r.pattern = pattern
-		if m.Kind == store.GroupPattern && m.GroupDN != "" {
+		if _, claims := ParseClaimBase(m.GroupDN); m.Kind == store.GroupPattern && m.GroupDN != "" && !claims {
 			if _, err := directory.NormalDN(m.GroupDN); err != nil {
 				r.fault = fmt.Sprintf("group base: %v", err)
 			}

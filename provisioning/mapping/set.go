@@ -21,6 +21,24 @@ type Change struct {
 	Add    []store.Mapping
 	Remove []store.Mapping
 	Keep   []store.Mapping
+	Owners []Owner // of those in Add that are owners
+}
+
+// Owner is the account owner whom a new mapping of a set tells: the user at Constant Contact has ExternalID.
+type Owner struct {
+	Person     store.PersonID
+	Account    store.AccountID
+	ExternalID string
+}
+
+// OwnersID is the external_id of the user that is given with a mapping of Add; "" where that is no owner's.
+func (c Change) OwnersID(m store.Mapping) string {
+	for _, o := range c.Owners {
+		if m.Role == store.Owner && o.Person == m.Person && o.Account == m.Account {
+			return o.ExternalID
+		}
+	}
+	return ""
 }
 
 // Empty tells whether nothing would change.

@@ -94,8 +94,15 @@ func Draft(spec Spec) (m store.Mapping, faults []error) {
 		if m.GroupDN == "" {
 			m.GroupDN = spec.GroupDN
 		}
-		if _, err := directory.NormalDN(m.GroupDN); err != nil {
-			fault("group", err.Error(), "write it like cn=sales,ou=groups,dc=example,dc=com")
+		switch _, _, claims := ParseClaimGroup(m.GroupDN); {
+		case claims:
+			m.GroupID = m.GroupDN // one form for id and name
+		case IsClaim(m.GroupDN) || IsClaim(m.GroupID):
+			fault("group", "it is no group of a source's tokens", "write it like claim:portal:editors")
+		default:
+			if _, err := directory.NormalDN(m.GroupDN); err != nil {
+				fault("group", err.Error(), "write it like cn=sales,ou=groups,dc=example,dc=com")
+			}
 		}
 	case spec.Person != "":
 		m.Kind, m.Person = store.PersonMapping, store.PersonID(directory.CanonicalID(string(spec.Person)))
@@ -113,7 +120,9 @@ func Draft(spec Spec) (m store.Mapping, faults []error) {
 		}
 	}
 	if spec.GroupBase != "" {
-		if _, err := directory.NormalDN(spec.GroupBase); err != nil || m.Kind != store.GroupPattern {
+		_, claims := ParseClaimBase(spec.GroupBase)
+		_, err := directory.NormalDN(spec.GroupBase)
+		if m.Kind != store.GroupPattern || err != nil && !claims {
 			fault("group_base", "it is not a DN, or there is no pattern of group names",
 				"write it like ou=ctct,ou=groups,dc=example,dc=com, with a pattern of group names")
 		}
