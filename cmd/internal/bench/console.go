@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"regexp"
 	"slices"
 	"time"
 
@@ -56,11 +57,15 @@ func (b *bench) measureConsole(ctx context.Context) error {
 	if err := v.enterConsole(directorytest.LoadLogin(0)); err != nil {
 		return err
 	}
+	person, err := v.personPage(directorytest.LoadLogin(0))
+	if err != nil {
+		return err
+	}
 	worst, largest := time.Duration(0), 0
 	filler := url.PathEscape(fillerPerson(consoleUsers / 2))
 	for _, page := range []string{
 		"/admin/", "/admin/mappings", "/admin/mappings/groups?find=team0", "/admin/people?find=user001", "/admin/people/of/" +
-			filler, "/admin/trace",
+			filler, person, person + "?tab=groups", person + "?tab=history", person + "?tab=more", "/admin/trace",
 		"/admin/accounts", "/admin/accounts/of/filler", "/admin/provisioning", "/admin/provisioning/users?state=active",
 		"/admin/provisioning/work",
 		"/admin/providers", "/admin/keys", "/admin/audit", "/admin/audit?action=refusal&outcome=refused",
@@ -111,6 +116,22 @@ func (v *visitor) enterConsole(login string) error {
 		return fmt.Errorf("enter the console: got status %d, location %q", a.status, to)
 	}
 	return nil
+}
+
+// personHref is the link to a person's page.
+var personHref = regexp.MustCompile(`href="(/admin/people/of/[^"]+)"`)
+
+// personPage is the page of somebody in the directory.
+func (v *visitor) personPage(login string) (string, error) {
+	a, err := v.send("GET", "/admin/people?find="+url.QueryEscape(login), "")
+	if err != nil {
+		return "", err
+	}
+	m := personHref.FindSubmatch(a.body)
+	if m == nil {
+		return "", fmt.Errorf("find the page of %s: status %d, nobody was found", login, a.status)
+	}
+	return string(m[1]), nil
 }
 
 // fillerPerson is the id of one of fillLedger's people.
