@@ -1,0 +1,129 @@
+package claims
+
+import (
+	"context"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"time"
+)
+
+// keptSet is how a key set is kept: public keys, and of which address they are. Another address has other keys.
+type keptSet struct {
+	Issuer  string    `json:"issuer"`
+	Address string    `json:"address"`
+	Keys    []keptKey `json:"keys"`
+}
+
+type keptKey struct {
+	ID     string `json:"kid,omitempty"` // "": the key came without one
+	Alg    string `json:"alg"`
+	Public []byte `json:"public"` // PKIX
+}
+
+// keeps tells whether a source's set is kept. What an OpenID provider says of itself is not: while it can't be
+// asked for that, it takes no code either.
+func (k *Keys) keeps(s *Source) bool { return k.o.Kept != nil && s.JWKS != "" }
+
+// keep keeps a set that was just fetched.
+func (k *Keys) keep(ctx context.Context, s *Source, keys []Key, fetched time.Time) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	content, err := packKeys(s, keys)
+	if err == nil {
+		err = k.o.Kept.Keep(ctx, s.Name, content, fetched)
+	}
+	if err != nil {
+		k.failed(s, fmt.Errorf("keep the key set of source %s: %w", s.Name, err))
+	}
+}
+
+// load looks once for a set that is kept. It goes on for those who come next, and nobody waits for it for long.
+func (k *Keys) load(ctx context.Context, s *Source) {
+	if !k.keeps(s) {
+		return
+	}
+	done := k.flights.DoChan("kept "+s.Name, func() (any, error) {
+		k.reload(ctx, s)
+		return nil, nil
+	})
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
+}
+
+// reload takes a set that is kept, where it is younger than the one in memory.
+func (k *Keys) reload(ctx context.Context, s *Source) {
+	if !k.keeps(s) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+	defer cancel()
+	content, fetched, err := k.o.Kept.Load(ctx, s.Name)
+	var keys []Key
+	if err == nil && !fetched.IsZero() {
+		if keys, err = unpackKeys(s, content); err != nil {
+			err = fmt.Errorf("read the kept key set of source %s: %w", s.Name, err)
+		}
+	}
+	k.mu.Lock()
+	set := k.sets[s.Name]
+	if set == nil {
+		set = &keySet{}
+		k.sets[s.Name] = set
+	}
+	set.loaded = set.loaded || err == nil
+	if len(keys) > 0 && fetched.After(set.fetched) {
+		set.keys, set.fetched = keys, fetched
+	}
+	k.mu.Unlock()
+	if err != nil {
+		k.failed(s, err)
+	}
+}
+
+func packKeys(s *Source, keys []Key) ([]byte, error) {
+	kept := keptSet{Issuer: s.Issuer, Address: s.JWKS}
+	for _, key := range keys {
+		public, err := x509.MarshalPKIXPublicKey(key.public)
+		if err != nil {
+			return nil, fmt.Errorf("encode a public key: %w", err)
+		}
+		one := keptKey{Alg: key.Alg, Public: public}
+		if key.named {
+			one.ID = key.ID
+		}
+		kept.Keys = append(kept.Keys, one)
+	}
+	content, err := json.Marshal(kept)
+	if err != nil {
+		return nil, fmt.Errorf("encode public keys: %w", err)
+	}
+	return content, nil
+}
+
+// unpackKeys reads a set that is kept; none where it is of another address. Each key passes the checks of one that was
+// fetched.
+func unpackKeys(s *Source, content []byte) ([]Key, error) {
+	var kept keptSet
+	if err := json.Unmarshal(content, &kept); err != nil {
+		return nil, err
+	}
+	if kept.Issuer != s.Issuer || kept.Address != s.JWKS {
+		return nil, nil
+	}
+	var all []Key
+	for _, one := range kept.Keys {
+		public, err := x509.ParsePKIXPublicKey(one.Public)
+		if err != nil {
+			return nil, fmt.Errorf("read a public key: %w", err)
+		}
+		key, err := newKey(public, one.ID, one.Alg)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, key)
+	}
+	return distinct(all)
+}
