@@ -8,6 +8,7 @@
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/testing.md
 # make bench-history  the same over an empty and a large store, into docs/benchmarks-history.md
+# make translations  what translators still have to do in each language; LANGUAGE=de lists what a new one needs
 # make build    the program, in the file ssobridge
 #
 # make demo and make build take the Go that is installed, as plain go commands do, so that each uses what the other has
@@ -40,7 +41,7 @@ check gotest fuzz acceptance: export TMPDIR = $(TESTDIR)
 # The names of the tests of make acceptance. make check and make test leave them out (see internal/testkind).
 ACCEPTANCE    := ^Test(Acceptance|Crowd)
 
-.PHONY: check test acceptance install lint vet vuln gotest fuzz bench build release release-lock release-tools demo screenshots bench-history
+.PHONY: check test acceptance install lint vet vuln gotest fuzz bench build release release-lock release-tools demo screenshots translations bench-history
 
 # PostgreSQL is left out too: SSOBRIDGE_TEST_POSTGRES is empty.
 check: lint
@@ -102,6 +103,11 @@ release-tools:
 demo:
 	$(GO) run ./cmd/demo
 
-# A picture of each page, in .screenshots.
+# web/texts says how the catalogues are written.
+translations:
+	$(GO) run ./cmd/internal/translations $(if $(LANGUAGE),-language "$(LANGUAGE)") web/locales web/console/locales
+
+# A picture of each page, in .screenshots, and all of them in its index.html.
 screenshots:
 	SSOBRIDGE_SCREENSHOTS=1 $(GO) test -count=1 -timeout 20m -run '^Test(Screenshots|Browser|Console|AcceptancePages)' ./web/... ./cmd/internal/e2e/...
+	.ci/contact-sheet .screenshots

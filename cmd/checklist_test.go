@@ -12,9 +12,10 @@ import (
 )
 
 var (
-	rowPattern   = regexp.MustCompile(`(RSP|REQ|SLO|MD|KEY|LDAP|WEB|SP|API|ID|COST|REAL|DOC|SET|OPS)-?([0-9]{2})`)
-	rangePattern = regexp.MustCompile(`\b(RSP|REQ|SLO|MD|KEY|LDAP|WEB|SP|API|ID|COST|REAL|DOC|SET|OPS)-([0-9]{2}) to ` +
-		`(?:RSP|REQ|SLO|MD|KEY|LDAP|WEB|SP|API|ID|COST|REAL|DOC|SET|OPS)-([0-9]{2})\b`)
+	rowPattern   = regexp.MustCompile(`(RSP|REQ|SLO|MD|KEY|LDAP|WEB|SP|API|ID|COST|REAL|DOC|SET|OPS|REST|NTC)-?([0-9]{2})`)
+	rangePattern = regexp.MustCompile(`\b` +
+		`(RSP|REQ|SLO|MD|KEY|LDAP|WEB|SP|API|ID|COST|REAL|DOC|SET|OPS|REST|NTC)-([0-9]{2}) ` +
+		`to (?:RSP|REQ|SLO|MD|KEY|LDAP|WEB|SP|API|ID|COST|REAL|DOC|SET|OPS|REST|NTC)-([0-9]{2})\b`)
 	linePattern = regexp.MustCompile(`(?m)^\| ([A-Z]+-[0-9]{2}) \| .* \| (done|in part|later) \|$`)
 )
 

@@ -22,20 +22,26 @@ var allowed = map[string][]string{
 	"cmd/internal/cli": {"cmd/internal/backups", "cmd/internal/config", "cmd/internal/server", "web/admin",
 		"idp", "idp/directory",
 		"idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping", "partnerapi", "store", "certs"},
-	"cmd/internal/server": {"cmd/internal/config", "cmd/internal/journal", "web", "web/admin", "web/console",
+	"cmd/internal/server": {"idp/claims", "cmd/internal/config", "cmd/internal/journal", "cmd/internal/tracing", "web",
+		"web/admin", "web/api", "web/console", "web/notices",
 		"idp", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning", "partnerapi", "store",
 		"certs", "certs/pkcs11"},
-	"cmd/internal/config": {"idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning", "provisioning/mapping",
-		"partnerapi", "store", "certs"},
+	"cmd/internal/config": {"idp", "idp/claims", "idp/directory", "idp/metadata", "idp/mfa", "provisioning",
+		"provisioning/mapping", "partnerapi", "store", "certs"},
 	"cmd/internal/backups": {"store", "certs"},
 	"cmd/internal/journal": {"store"},
-	"web":                  {"idp", "idp/mfa", "provisioning", "store"},
-	"web/console": {"web", "web/admin", "idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning",
+	"cmd/internal/tracing": {},
+	"web":                  {"web/texts", "idp", "idp/claims", "idp/mfa", "provisioning", "store"},
+	"web/texts":            {},
+	"web/console": {"web", "web/admin", "web/texts", "idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning",
 		"provisioning/mapping", "store"},
-	"web/admin": {"idp", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning",
+	"web/api": {"web/admin", "idp", "idp/directory", "provisioning", "provisioning/mapping", "store"},
+	"web/admin": {"idp", "idp/claims", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning",
 		"provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11"},
-	"idp": {"idp/directory", "idp/metadata", "idp/mfa", "idp/saml", "provisioning",
+	"web/notices": {"web/admin", "idp/fetch", "store"},
+	"idp": {"idp/claims", "idp/directory", "idp/metadata", "idp/mfa", "idp/saml", "provisioning",
 		"provisioning/mapping", "store", "certs"},
+	"idp/claims":           {"idp/directory", "idp/fetch"},
 	"idp/directory":        {},
 	"idp/fetch":            {},
 	"idp/metadata":         {"certs", "idp/fetch", "idp/saml", "store"},
@@ -57,7 +63,7 @@ var allowed = map[string][]string{
 // outside, or serve tests, benchmarks, scans and releases.
 var pretended = []string{
 	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/bench", "cmd/internal/e2e",
-	"cmd/internal/vuln", "cmd/internal/release", "cmd/internal/documents",
+	"cmd/internal/vuln", "cmd/internal/release", "cmd/internal/translations", "cmd/internal/documents",
 	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest", "internal/testkind",
 	"internal/plainenglish",
 }
@@ -71,13 +77,15 @@ var homes = map[string][]string{
 	"github.com/labstack/echo/v4":                   {"web"},
 	"github.com/beevik/etree":                       {"idp", "idp/metadata", "idp/saml"},
 	"github.com/crewjam/saml":                       {}, // of tests: the other implementation that ours is compared with
+	"github.com/golang-jwt/jwt/v5":                  {}, // of tests, likewise
 	"github.com/go-webauthn/webauthn":               {"idp/mfa"},
 	"github.com/pquerna/otp":                        {"idp/mfa"},
 	"github.com/mattermost/xml-roundtrip-validator": {"idp/saml"},
 	"github.com/russellhaering/goxmldsig":           {"idp/saml"},
 	"github.com/go-ldap/ldap/v3":                    {"idp/directory"},
 	"github.com/go-asn1-ber/asn1-ber":               {"idp/directory"},
-	"golang.org/x/oauth2":                           {"partnerapi"},
+	"github.com/coreos/go-oidc/v3":                  {"idp/claims"},
+	"golang.org/x/oauth2":                           {"idp/claims"},
 	"github.com/jackc/pgx/v5":                       {"store"},
 	"github.com/mattn/go-sqlite3":                   {"store"},
 	"github.com/pressly/goose/v3":                   {"store"},
@@ -85,6 +93,7 @@ var homes = map[string][]string{
 	"github.com/miekg/pkcs11":                       {"certs/pkcs11"},
 	"software.sslmate.com/src/go-pkcs12":            {"certs"},
 	"filippo.io/age":                                {"cmd/internal/backups"},
+	"github.com/wneessen/go-mail":                   {"web/notices"},
 	// Small extensions of the standard library may be used anywhere.
 	"golang.org/x/sync": nil, "golang.org/x/text": nil, "golang.org/x/net": nil, "golang.org/x/sys": nil,
 	"golang.org/x/crypto": nil, "golang.org/x/term": nil,
@@ -102,8 +111,9 @@ var topLevel = []string{
 
 // maxModules is what the product needs, and no more: who adds one, removes one or says here what for. Two are
 // for second factors, passkeys and authenticator apps; one reads PKCS #12, the form in which other identity providers
-// give their keys away; one seals backups in a format that other programs read; one turns off the echo of a terminal.
-const maxModules = 21
+// give their keys away; one seals backups in a format that other programs read; one turns off the echo of a terminal;
+// one sends mail; two are for upstream OpenID Connect.
+const maxModules = 24
 
 // module is the path of this module in imports.
 const module = "ssobridge/"

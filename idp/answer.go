@@ -14,6 +14,8 @@ type Visitor struct {
 	Session string // the session cookie's token, "" if none
 	Browser string // the browser cookie's token; "" only on a cross-site POST, which carries no Lax cookies
 	Own     string // token of the cookie that was made for the sign-in of this request alone (GoOn.Own), "" if none
+	// Started is the sealed text of a started sign-in that this browser keeps, by its id; "" for none. nil: it keeps none.
+	Started func(id string) string
 
 	// NoConsole says that the admin console is not served where the visitor comes from: no step of a sign-in to it is
 	// taken there.
@@ -30,7 +32,7 @@ type Answer struct {
 	EndSession bool   // clear the session cookie
 }
 
-// Page is one of GoOn, AskPassword, ChooseAccount, Waiting, Deliver, Refusal,
+// Page is one of GoOn, AskPassword, LeaveFor, ChooseAccount, Waiting, Deliver, Refusal,
 // Finished and SignedOut, Entered of a sign-in to the console, and of those of a
 // single logout: LogoutGoOn, SigningOut, RedirectMessage and PostMessage.
 //
@@ -54,7 +56,13 @@ type AskPassword struct {
 	// Problem is "" the first time. BadCredentials stands also for a locked account
 	// and an unknown login, so that the page tells no stranger which logins exist.
 	Problem   directory.Problem
-	CanCancel bool // came from the service provider: "Back to …" answers it by a status
+	Change    bool   // the password is to be changed: Problem says why, or why the change was refused
+	Said      string // by the directory about the new password, "" for nothing
+	CanCancel bool   // came from the service provider: "Back to …" answers it by a status
+	// Sources are those that can sign the person in, beside the form, or in its place.
+	Sources    []WayIn
+	NoPassword bool // there is no form
+	ByDomain   bool // a login name with a source's mail domain leads there, without a password
 }
 
 // ChooseAccount lists the client accounts of the person.
@@ -89,6 +97,7 @@ type Deliver struct {
 type Refusal struct {
 	SignIn    string // "" when there is none to go back to
 	Provider  string
+	Source    string        // the OpenID provider that was to sign the person in, as people call it; "": none was
 	Reason    string        // one of Reasons: a fixed word, for which the page has a sentence
 	Status    int           // HTTP status
 	CanCancel bool          // "Back to …" answers the service provider by a status
@@ -106,6 +115,8 @@ type SignedOut struct {
 	Services []Service
 	Logout   string // to go back to Provider with by EndLogout; "" when nobody waits for an answer
 	Provider string
+	// Elsewhere is where the person signs out at the OpenID provider that had signed them in, and its name; "" for none.
+	Elsewhere, ElsewhereName string
 }
 
 func (GoOn) page()          {}

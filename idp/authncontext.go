@@ -52,13 +52,7 @@ func (c classes) reached(methods []string) []string {
 // of is the class to tell of a session: the strongest that was asked for, by asked of
 // a pending request.
 func (c classes) of(methods, asked []string) string {
-	reached := c.reached(methods)
-	for _, class := range slices.Backward(reached) {
-		if len(asked) == 0 || slices.Contains(asked, class) {
-			return class
-		}
-	}
-	return reached[len(reached)-1]
+	return strongest(c.reached(methods), asked)
 }
 
 // meeting are the classes of ours that a request is content with. It is nil where

@@ -36,6 +36,7 @@ type config struct {
 	forms      *store.AccountForms            // how client accounts are on record
 	factors    map[store.AccountID]mfa.Policy // of client accounts that have one of their own, by their recorded form
 	groups     map[string]store.NamedGroup    // by the DN as it was written
+	sources    map[string]store.SourceState   // those that an administrator has done something with
 	*keyring
 }
 
@@ -109,6 +110,9 @@ func (p *IdP) read(ctx context.Context) (*config, error) {
 		c.order = append(c.order, sp)
 	}
 	slices.SortFunc(c.order, func(a, b *serviceProvider) int { return cmp.Compare(a.EntityID, b.EntityID) })
+	if c.sources, err = p.readSources(ctx); err != nil {
+		return nil, err
+	}
 	if err := p.readGroups(ctx, c); err != nil {
 		return nil, err
 	}
@@ -119,8 +123,10 @@ func (p *IdP) read(ctx context.Context) (*config, error) {
 // differs in case from several, stays as it was written: the gate compares byte for byte and refuses it, after the
 // login and with the same words as any other that is not the person's, so that a stranger doesn't find out which
 // accounts exist.
-func (c *config) account(text string) (store.AccountID, error) {
-	id, err := c.forms.Resolve(text)
+func (c *config) account(text string) (store.AccountID, error) { return recordedAccount(c.forms, text) }
+
+func recordedAccount(forms *store.AccountForms, text string) (store.AccountID, error) {
+	id, err := forms.Resolve(text)
 	if errors.Is(err, store.ErrUnlistedAccount) || errors.Is(err, store.ErrAmbiguousAccount) {
 		return id, nil
 	}

@@ -78,6 +78,7 @@ type Administrator struct {
 	Session []byte // token hash of the session; identifies it, and gives no access
 	Methods []string
 	Fresh   bool      // the login is young enough for dangerous actions
+	Vouched bool      // it is, and a second factor that opens the console was given with it
 	Used    time.Time // last use of the console that is on record, or the login
 }
 
@@ -207,9 +208,12 @@ func (p *IdP) Administrator(ctx context.Context, v Visitor) (a Administrator, ok
 		return a, false, err
 	}
 	role := p.roles.of(c, e)
+	fresh := p.o.Now().Sub(s.AuthenticatedAt) < consoleFresh
 	return Administrator{
 		Person: s.Person, Login: e.Login, Name: personName(e), Role: role, Session: s.TokenHash, Methods: s.Methods,
-		Fresh: p.o.Now().Sub(s.AuthenticatedAt) < consoleFresh, Used: consoleUsed(s),
+		Fresh: fresh, Used: consoleUsed(s),
+		// A login begins with the password alone, so that a factor among its methods was given after it.
+		Vouched: fresh && secondFactor(s.Methods) && s.Proved.OpensConsole(),
 	}, role != NoConsole, nil
 }
 

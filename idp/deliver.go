@@ -99,6 +99,8 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 	if err != nil {
 		return nil, err
 	}
+	first := event
+	first.Action, first.Detail = "first-sign-in", nil
 	page, err := p.send(ctx, f, o, out, &store.Issue{
 		SignIn: f.in.ID, Begins: begins,
 		Participation: &store.Participation{
@@ -106,6 +108,7 @@ func (p *IdP) deliver(ctx context.Context, f *flow, s store.Session, e directory
 			SessionIndex: out.sessionIndex, IssuedAt: out.at, SeenAt: s.SeenAt,
 		},
 		NameID: f.noted(r, s.Person),
+		Ledger: d.User.NoteSignIn(p.o.Now(), first),
 		Events: []store.Event{event},
 	})
 	if errors.Is(err, store.ErrNameIDTaken) {

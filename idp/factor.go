@@ -131,6 +131,14 @@ func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account stor
 	if !policy.Asks() {
 		return p.notice(ctx, f, s)
 	}
+	if launchedBy(s) != "" {
+		if p.factorAtSource(s) {
+			traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved at source %s", f.target().describe(f),
+				policy, launchedBy(s))
+			return nil, nil
+		}
+		return p.launchFactor(ctx, f, s, account, policy)
+	}
 	proved := secondFactor(s.Methods)
 	if proved && p.enough(f, s, s.Proved) {
 		traceOf(ctx).step(StepFactor, traceOf(ctx).begin(), "", "%s, %s: proved by %s", f.target().describe(f), policy,
@@ -191,6 +199,29 @@ func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account stor
 	return p.showEnrolment(f, s, records, policy == mfa.Offered, "", "")
 }
 
+// launchFactor refuses a signed launch where a second factor is asked for and its source is not trusted with one: its
+// session proves and enrols none here, since a partner's signing key would do for the first of two factors, and to add
+// the other one.
+func (p *IdP) launchFactor(ctx context.Context, f *flow, s store.Session, account store.AccountID,
+	policy mfa.Policy) (Page, error) {
+	if policy == mfa.Offered {
+		records, err := p.o.SecondFactors.OfPerson(ctx, s.Person)
+		if err != nil {
+			return nil, fmt.Errorf("second factors: %w", err)
+		}
+		if len(records) == 0 {
+			return nil, nil
+		}
+	}
+	page, err := p.refuse(ctx, f, refusal{session: &s, account: account, status: http.StatusForbidden,
+		Why: Why{Reason: ReasonLaunchFactor}})
+	if refusal, ok := page.(Refusal); ok {
+		refusal.Source = p.openIDLabel(launchedBy(s))
+		page = refusal
+	}
+	return page, err
+}
+
 // offerDue tells whether somebody without a second factor is to be offered one: right
 // after a login, and not soon again after they put it off.
 func (p *IdP) offerDue(ctx context.Context, f *flow, s store.Session) (bool, error) {
@@ -242,7 +273,7 @@ func (p *IdP) ProveFactor(ctx context.Context, id string, proof FactorProof, v V
 	if err != nil {
 		return Answer{}, err
 	}
-	if !known || secondFactor(s.Methods) && p.enough(f, s, s.Proved) {
+	if !known || f.launching() || secondFactor(s.Methods) && p.enough(f, s, s.Proved) {
 		return p.proceed(ctx, f)
 	}
 	traceOf(ctx).person(s.Person)
@@ -319,7 +350,7 @@ func (p *IdP) guess(ctx context.Context, f *flow, s store.Session) (Page, error)
 		Fix: "wait until sign_in.login_window is over, or lift the lockout; whoever tries knows the person's password"})
 	return Refusal{
 		SignIn: f.in.ID, Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
-		CanCancel: f.fromSP(), Retry: true,
+		CanCancel: f.fromSP(), Retry: true, Wait: p.o.LoginWindow,
 	}, nil
 }
 

@@ -16,6 +16,7 @@ type EnrolFactor struct {
 
 	Secret    string // for an authenticator app, to type
 	Picture   string // the same to scan: a data: address of a PNG
+	Address   string // the same to open in an app: an otpauth: address
 	Passkey   string // options for navigator.credentials.create, JSON; "": no passkeys here
 	State     string // to come back with the proof
 	Invited   bool   // takes an invitation's code
@@ -65,7 +66,7 @@ func (p *IdP) showEnrolment(f *flow, s store.Session, records []store.SecondFact
 	if err != nil {
 		return nil, err
 	}
-	page.Secret, page.Picture = secret.Text, secret.Picture
+	page.Secret, page.Picture, page.Address = secret.Text, secret.Picture, secret.Address
 	state := factorState{Person: s.Person, Session: s.TokenHash, Secret: secret.Text}
 	if keys := p.passkeysAt(f.v); keys != nil {
 		holder, _ := p.factors.Holder(keys, s.Person, s.Login, records)
@@ -98,7 +99,7 @@ func (p *IdP) again(f *flow, s store.Session, records []store.SecondFactor, opti
 	if err != nil {
 		return nil, err
 	}
-	shown.Secret, shown.Picture = state.Secret, secret.Picture
+	shown.Secret, shown.Picture, shown.Address = state.Secret, secret.Picture, secret.Address
 	shown.State, err = p.sealState(fresh)
 	return shown, err
 }
@@ -124,7 +125,7 @@ func (p *IdP) EnrolFactor(ctx context.Context, id string, sent FactorEnrolment, 
 	if err != nil {
 		return Answer{}, err
 	}
-	if !known || f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
+	if !known || f.launching() || !p.opens(f, s) || f.fresh() && s.AuthenticatedAt.Before(f.in.CreatedAt) {
 		return p.proceed(ctx, f)
 	}
 	// The directory first: what it says now decides what the person may do.

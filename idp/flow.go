@@ -25,8 +25,13 @@ type pending struct {
 	RelayState *string         `json:"relay_state,omitempty"`
 	Console    *pendingConsole `json:"console,omitempty"` // a sign-in to the console
 	Own        *pendingOwn     `json:"own,omitempty"`     // the way to the person's own page
-	Noticed    bool            `json:"noticed,omitempty"` // the person was shown which factors were added
-	Reason     string          `json:"reason,omitempty"`  // of the page shown last; Cancel answers by its status
+	Launch     *pendingLaunch  `json:"launch,omitempty"`  // a signed launch
+	// Sent says that the browser went to a source, or that the person wants the form: no page of ours sends it there by
+	// itself again.
+	Sent     bool             `json:"sent,omitempty"`
+	Upstream *pendingUpstream `json:"upstream,omitempty"` // what the source that it went to needs again
+	Noticed  bool             `json:"noticed,omitempty"`  // the person was shown which factors were added
+	Reason   string           `json:"reason,omitempty"`   // of the page shown last; Cancel answers by its status
 }
 
 // pendingRequest is what has to be known of an AuthnRequest after it was
@@ -52,6 +57,9 @@ type flow struct {
 	sealed string       // handle of a sign-in that is not stored; "" where it is to be sealed anew
 	data   pending
 	chosen store.AccountID // by the person, in this HTTP request
+	way    string          // the source that the person chose, in this HTTP request
+	// clicked says that the person has said yes to what a launch does, in this HTTP request.
+	clicked bool
 
 	// What the steps have found so far, each for those after it.
 	session  store.Session

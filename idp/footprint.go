@@ -103,7 +103,12 @@ func (f *Footprint) IsAlike() bool {
 
 // Began is when the request began. A reference carries this moment and the count has it, so that a request at the end
 // of a minute is found.
-func (f *Footprint) Began() time.Time { return f.began }
+func (f *Footprint) Began() time.Time {
+	if f == nil {
+		return time.Time{}
+	}
+	return f.began
+}
 
 // Over tells whether the request must leave nothing of its own: it is only counted. The first time it is asked it takes
 // one of what there is room for; a request takes one at most, unless it turns out later to be another kind of request.

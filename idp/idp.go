@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"ssobridge/certs"
+	"ssobridge/idp/claims"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/metadata"
 	"ssobridge/idp/mfa"
@@ -88,11 +89,24 @@ type Options struct {
 	// makes the signatures of the other keys; nil: one that looks for libcrypto
 	Engine    *certs.Engine
 	Directory Directory
+	// Passwords lets people change an expired password on the login page; nil: they can't.
+	Passwords Passwords
 	// Beyond gives the groups that a person is in by way of others only, where those are not followed; nil: not known.
 	Beyond func(ctx context.Context, e directory.Entry) ([]directory.Group, error)
 	// Lockout reads what the directory says of a person's wrong passwords; nil: nothing can be read.
 	Lockout func(ctx context.Context, person string) (directory.Lockout, error)
 	Gate    Gate // for Constant Contact
+
+	// Sources are people's sources beside the directory, SourceStates what administrators have done with them, and
+	// SourceKeys what their tokens are verified with. The last two are required where there are sources.
+	Sources      []Source
+	SourceStates *store.Sources
+	SourceKeys   claims.Keyring
+	OpenID       *claims.Client // asks the OpenID providers of sources; needed where there are any
+	// SignInSource is the source to which sign-ins go that no service provider's own source takes; "": the login page
+	// lets people choose.
+	SignInSource string
+	NoPassword   bool // no password opens a service provider: only sources do. The console is the directory's alone
 
 	SessionIdle  time.Duration // a session unused for so long is over, 1 h
 	SessionLife  time.Duration // absolute end of a session after its login, 10 h
@@ -112,6 +126,10 @@ type Options struct {
 
 	// Count counts what each answer of a sign-in came to, by fixed words (Outcome…, and a reason); nil: nobody counts.
 	Count func(outcome, reason string)
+
+	// Span begins the span of a step of a sign-in, or of a single logout, within the one of ctx. end takes the reference
+	// of the request, and an outcome with its reason as Count does; it is nil where nothing is recorded. nil: no spans.
+	Span func(ctx context.Context, name string) (_ context.Context, end func(of, result string, err error))
 
 	Traces Traces // is told how each sign-in went; nil: nobody
 	// HowTo says for the log how an act is done, by command and in the console; nil: the log has what to do alone.
@@ -149,6 +167,7 @@ type IdP struct {
 	endpoint string // URL of the SSO endpoint
 	// logoutEndpoint is the URL of the single logout endpoint.
 	logoutEndpoint string
+	tokens         *claims.Verifier // of signed launches
 	classes        classes
 	factors        *mfa.Factors
 	passkeys       *mfa.Passkeys // nil: there can be none
@@ -164,6 +183,7 @@ type IdP struct {
 	readings   singleflight.Group // one re-read of the directory for each session at a time
 	parsing    *slots             // for inflating, parsing and verifying
 	signing    *slots             // for the statuses that go out in nobody's sign-in
+	redeeming  map[string]*slots  // for codes that go to the OpenID provider of a source, by the source
 	pace       *pace              // when refused logins are answered
 	turns      *turns             // of logins from addresses past their limit
 	flights    *inFlight          // logins that wait for others of their person
@@ -267,6 +287,15 @@ func New(o Options) (*IdP, error) {
 			*n.value = n.initial
 		}
 	}
+	if len(o.Sources) > 0 && (o.SourceStates == nil || o.SourceKeys == nil) {
+		fault("SourceStates or SourceKeys: missing")
+	}
+	if fault := openIDUpstreams(&o); fault != nil {
+		faults = append(faults, fault)
+	}
+	if err := checkUpstreams(o); err != nil {
+		faults = append(faults, err)
+	}
 	roles, err := newConsoleRoles(o.Console)
 	if err != nil {
 		faults = append(faults, err)
@@ -297,7 +326,12 @@ func New(o Options) (*IdP, error) {
 	if len(faults) > 0 {
 		return nil, fmt.Errorf("identity provider: %w", errors.Join(faults...))
 	}
+	tokens := &claims.Verifier{Audience: base.String(), Keys: o.SourceKeys, Now: o.Now}
+	for _, s := range o.Sources {
+		tokens.Sources = append(tokens.Sources, s.Source)
+	}
 	return &IdP{
+		tokens:   tokens,
 		o:        o,
 		base:     base.String(),
 		endpoint: base.String() + ssoPath,
@@ -314,6 +348,7 @@ func New(o Options) (*IdP, error) {
 		unresolved:     make(chan struct{}, 1),
 		parsing:        newSlots(parsingSlots),
 		signing:        newSlots(runtime.GOMAXPROCS(0) / 4),
+		redeeming:      redeemingOf(o.Sources),
 		pace:           newPace(o.LoginFloor, o.Random),
 		turns:          newTurns(),
 		flights:        newInFlight(),
@@ -325,9 +360,11 @@ func New(o Options) (*IdP, error) {
 func (p *IdP) older(ctx context.Context) bool { return p.o.Older != nil && p.o.Older(ctx) }
 
 // token returns 256 random bits as text that fits URLs and cookies.
-func (p *IdP) token() (string, error) {
+func (p *IdP) token() (string, error) { return newToken(p.o.Random) }
+
+func newToken(random io.Reader) (string, error) {
 	var b [32]byte
-	if _, err := io.ReadFull(p.o.Random, b[:]); err != nil {
+	if _, err := io.ReadFull(random, b[:]); err != nil {
 		return "", fmt.Errorf("read randomness for a token: %w", err)
 	}
 	return base64.RawURLEncoding.EncodeToString(b[:]), nil

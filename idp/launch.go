@@ -15,6 +15,9 @@ type LaunchRequest struct {
 	EntityID   string // "": the Constant Contact service provider
 	Account    string // as the link spells the client account; "": any, the person chooses where there are several
 	RelayState string // id of an allowed RelayState (row WEB-04); "": the default one, if there is one
+	// Source is who signs the person in, if somebody has to: a source's name, or "directory" for the form; "": as it is
+	// configured. One that is none is passed over.
+	Source string
 }
 
 // Launch starts an IdP-initiated sign-in. With a live session that satisfies it
@@ -24,7 +27,7 @@ func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer,
 	ctx, end := p.traced(ctx, v, "launch link")
 	defer func() { end(&a, &err) }()
 	// The session first: the change counter comes with it, and the configuration is compared with that.
-	s, known, err := p.session(ctx, v)
+	s, known, err := p.liveSession(ctx, v)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -34,23 +37,16 @@ func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer,
 	}
 	var sp *serviceProvider
 	if l.EntityID == "" {
-		one, count := c.constantContact()
-		switch {
-		case count == 0:
-			p.logRefusal(ctx, v, "", Why{Reason: ReasonNoProvider})
-			return Answer{Page: Refusal{Reason: ReasonNoProvider, Status: http.StatusNotFound}}, nil
-		case count > 1:
-			p.logRefusal(ctx, v, "", Why{Reason: ReasonChooseProvider,
-				Cause: fmt.Sprintf("the launch names no service provider, and %d of Constant Contact are enabled", count)})
-			return Answer{Page: Refusal{Reason: ReasonChooseProvider, Status: http.StatusBadRequest}}, nil
+		one, page := p.launched(ctx, c, v)
+		if page != nil {
+			return Answer{Page: page}, nil
 		}
 		sp = one
-		l.EntityID = one.EntityID
 	} else {
 		sp = c.providers[l.EntityID]
-	}
-	if page := p.usable(ctx, sp, l.EntityID, http.StatusNotFound, v, c); page != nil {
-		return Answer{Page: page}, nil
+		if page := p.usable(ctx, sp, l.EntityID, http.StatusNotFound, v, c); page != nil {
+			return Answer{Page: page}, nil
+		}
 	}
 	relayState, ok := sp.relayState(l.RelayState)
 	if !ok {
@@ -74,6 +70,7 @@ func (p *IdP) Launch(ctx context.Context, l LaunchRequest, v Visitor) (a Answer,
 		}
 	}
 	f.data = pending{RelayState: relayState}
+	f.choose(l.Source)
 	return p.proceedIn(ctx, f, s, known)
 }
 

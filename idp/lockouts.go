@@ -56,6 +56,22 @@ func (p *IdP) Lockouts(ctx context.Context) ([]Lockout, error) {
 	return list, nil
 }
 
+// LockedOut counts the people of Lockouts. The directory is not asked how they are called: this is read every few
+// seconds, most of all while many are locked out.
+func (p *IdP) LockedOut(ctx context.Context) (int, error) {
+	counters, err := p.o.Throttle.Locked(ctx, p.limit(false), p.o.LoginFailures, addressFailures, maxLockouts)
+	if err != nil {
+		return 0, err
+	}
+	people := map[store.PersonID]bool{}
+	for _, l := range p.reached(counters) {
+		if l.Person != "" {
+			people[l.Person] = true
+		}
+	}
+	return len(people), nil
+}
+
 // LockoutsOf lists the limits of one person that are reached now.
 func (p *IdP) LockoutsOf(ctx context.Context, person store.PersonID) ([]Lockout, error) {
 	counters, err := p.o.Throttle.CountersOf(ctx, string(person))

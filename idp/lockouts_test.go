@@ -54,7 +54,13 @@ func TestID21Lockouts(t *testing.T) {
 	if all, err := f.Lockouts(ctx); err != nil || len(all) != 0 {
 		t.Errorf("nobody is locked out: %+v, %v", all, err)
 	}
+	if n, err := f.LockedOut(ctx); n != 0 || err != nil {
+		t.Errorf("%d are locked out, %v", n, err)
+	}
 	lockOut()
+	if n, err := f.LockedOut(ctx); n != 1 || err != nil {
+		t.Errorf("%d are locked out, %v; want one", n, err)
+	}
 	all, err := f.Lockouts(ctx)
 	if err != nil || len(all) != 1 {
 		t.Fatalf("got %+v, %v, want one", all, err)

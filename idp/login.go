@@ -36,9 +36,20 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 	if f == nil {
 		return Answer{Page: page}, err
 	}
-	if f.passive() {
+	if f.passive() || f.launching() || !p.byPassword(ctx, f) {
 		return p.proceed(ctx, f) // no form was shown
 	}
+	if source, ok := p.ofDomain(ctx, f, login); ok {
+		// By the domain alone, before anything is looked up: it says nothing of who exists. The password, if there is one,
+		// goes nowhere.
+		f.choose(source.Name)
+		return p.askPassword(ctx, f, AskPassword{})
+	}
+	return p.logIn(ctx, f, login, password)
+}
+
+// logIn judges a login's password and starts a session.
+func (p *IdP) logIn(ctx context.Context, f *flow, login, password string) (Answer, error) {
 	form := AskPassword{Login: login, Problem: directory.BadCredentials}
 	if login == "" || password == "" || len(login) > maxLogin || len(password) > maxPassword || !utf8.ValidString(login) {
 		if len(login) > maxLogin || !utf8.ValidString(login) {
@@ -89,7 +100,7 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 	}
 	switch {
 	case errors.Is(err, store.ErrRevoked):
-		p.logRefusal(ctx, v, f.sp.EntityID, Why{Reason: reasonRevoked})
+		p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: reasonRevoked})
 		event := p.event(f, "login", store.PersonID(e.ID))
 		event.Outcome, event.Reason = "refused", reasonRevoked
 		if err := p.o.Audit.Add(ctx, event); err != nil {
@@ -249,7 +260,7 @@ func (p *IdP) failedLogin(ctx context.Context, f *flow, form AskPassword, a atte
 			break // said without a look at the password: not to be told apart from a wrong one, and a guess
 		}
 		// Only told after the right password (row LDAP-08), so it is no guess to count.
-		form.Problem = problem
+		form.Problem, form.Change = problem, p.passwordEnded(problem)
 		p.settle(ctx, a, store.TryReturned, event)
 		return p.askPassword(ctx, f, form)
 	case directory.BadData:

@@ -29,6 +29,8 @@ type logoutData struct {
 	// Last are the service providers that gave no answer the last time: each of them may keep the browser for good, so the
 	// others are asked first.
 	Last []string `json:"last,omitempty"`
+	// Source is the one with an OpenID provider that had signed the person in who signs out here; "": none had.
+	Source string `json:"source,omitempty"`
 }
 
 // SLO takes a message of single logout: by GET in the HTTP-Redirect binding, by
@@ -197,9 +199,9 @@ func (p *IdP) named(ctx context.Context, sp *serviceProvider, r *saml.LogoutRequ
 }
 
 // LogoutEverywhere ends the visitor's session and leads on to the service
-// providers that took part in it.
+// providers that took part in it. The page behind the last of them offers to sign out at the OpenID provider too.
 func (p *IdP) LogoutEverywhere(ctx context.Context, v Visitor) (Answer, error) {
-	s, known, err := p.session(ctx, v)
+	s, known, err := p.liveSession(ctx, v)
 	if err != nil {
 		return Answer{}, err
 	}
@@ -207,7 +209,11 @@ func (p *IdP) LogoutEverywhere(ctx context.Context, v Visitor) (Answer, error) {
 		return p.Logout(ctx, v)
 	}
 	l := store.Logout{Browser: hash(v.Browser)}
-	answer, err := p.startLogout(ctx, l, logoutData{}, [][]byte{s.TokenHash},
+	var data logoutData
+	if source, ok := p.source(launchedBy(s)); ok && source.OpenID != nil {
+		data.Source = source.Name
+	}
+	answer, err := p.startLogout(ctx, l, data, [][]byte{s.TokenHash},
 		[]store.Event{p.logoutEvent(v, s.Person, "")}, v)
 	answer.EndSession = true
 	return answer, err

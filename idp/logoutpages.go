@@ -72,7 +72,7 @@ func (p *IdP) Services(ctx context.Context, v Visitor) ([]Service, error) {
 	if !p.o.SingleLogout {
 		return nil, nil
 	}
-	s, known, err := p.session(ctx, v)
+	s, known, err := p.liveSession(ctx, v)
 	if err != nil || !known {
 		return nil, err
 	}

@@ -241,14 +241,15 @@ func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*c
 	if v.Session != "" {
 		// A cross-site POST came without the session's cookie; now it is here, and worth
 		// nothing any more.
-		_, known, err := p.session(ctx, v)
+		_, known, err := p.liveSession(ctx, v)
 		if err != nil {
 			return Answer{}, err
 		}
 		answer.EndSession = !known
 	}
+	var data logoutData
 	err = p.changeLogout(ctx, id, func(l *store.Logout) ([]store.Event, error) {
-		var data logoutData
+		data = logoutData{}
 		if err := json.Unmarshal(l.Data, &data); err != nil {
 			return nil, fmt.Errorf("read logout: %w", err)
 		}
@@ -263,6 +264,9 @@ func (p *IdP) logoutStep(ctx context.Context, id string, v Visitor, step func(*c
 		return Answer{}, err
 	}
 	p.partly(ctx, v, answer.Page)
+	if over, ok := answer.Page.(SignedOut); ok {
+		answer.Page = p.atProvider(ctx, over, data.Source)
+	}
 	return answer, nil
 }
 

@@ -188,8 +188,9 @@ func fixtureOn(t testing.TB, dsn, key string, change func(*idp.Options)) *fixtur
 		Groups: db.NamedGroups(), Accounts: db.Accounts(), NameIDs: db.NameIDs(), Keys: db.Keys(),
 		Throttle: db.Throttle(), Forms: db.Forms(), Captures: db.Captures(), SecondFactors: db.SecondFactors(),
 		Audit: db.Audit(), Changes: db.Changes, Sealer: sealer,
-		Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute, LoginFloor: time.Millisecond,
-		Now: now.Now, Random: f.random, Logger: logger,
+		SourceStates: db.Sources(), Directory: f.directory, Gate: f.gate, ReadingStale: 15 * time.Minute,
+		LoginFloor: time.Millisecond,
+		Now:        now.Now, Random: f.random, Logger: logger,
 	}
 	if change != nil {
 		change(&o)
@@ -327,6 +328,8 @@ type person struct {
 	password string
 	problem  directory.Problem
 	unproved bool // the directory says so before it looks at the password
+	lags     bool // the server that judges logins does not have a changed password yet
+	changing func()
 }
 
 func (d *people) add(login, password string, e directory.Entry) {
@@ -422,6 +425,40 @@ func (d *people) Bind(_ context.Context, f directory.Found, password string, slo
 	}
 	return directory.Entry{}, &directory.Error{Problem: directory.BadCredentials, Op: "sign in",
 		Err: directory.ErrNotFound}
+}
+
+// ChangePassword is as the directory's: old and new in one change, for somebody whose password has ended.
+func (d *people) ChangePassword(ctx context.Context, f directory.Found, old, fresh string, slow bool) error {
+	d.mu.Lock()
+	for _, who := range d.all {
+		if who.entry.ID == f.Entry.ID && who.changing != nil {
+			who.changing()
+		}
+	}
+	d.mu.Unlock()
+	if ctx.Err() != nil {
+		return &directory.Error{Problem: directory.Unavailable, Op: "change", Err: ctx.Err()}
+	}
+	_, err := d.Bind(ctx, f, old, slow)
+	var failed *directory.Error
+	if err == nil || !errors.As(err, &failed) || failed.Problem != directory.PasswordExpired &&
+		failed.Problem != directory.MustChange {
+		return err
+	}
+	if len(fresh) < 10 {
+		return &directory.PasswordError{Refusal: directory.PasswordShort, Said: "Too short", Err: errors.New("code 19")}
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, who := range d.all {
+		if who.entry.ID == f.Entry.ID {
+			who.problem = ""
+			if !who.lags {
+				who.password = fresh
+			}
+		}
+	}
+	return nil
 }
 
 // Group answers as a server does: by its own matching rule, which here is letter case alone.

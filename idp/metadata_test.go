@@ -216,6 +216,7 @@ func TestMD02Published(t *testing.T) {
 			Organization: metadata.Organization{Name: "Example <Ltd>", DisplayName: "Example"},
 			Technical:    metadata.Contact{Name: "Identity team", Mail: "sso@example.test"},
 			Support:      metadata.Contact{Mail: "help@example.test"},
+			Scopes:       []string{"example.test", "students.example.test"},
 			ErrorURL:     "https://help.example.test/?a=1&b=2", ValidFor: 14 * 24 * time.Hour,
 		}
 	})
@@ -237,6 +238,17 @@ func TestMD02Published(t *testing.T) {
 		}
 	}
 	role := r.FindElement("./IDPSSODescriptor")
+	var scopes []string
+	for _, scope := range role.FindElements("./Extensions/Scope") {
+		if scope.NamespaceURI() != "urn:mace:shibboleth:metadata:1.0" || scope.SelectAttrValue("regexp", "") != "false" {
+			t.Errorf("scope %q: namespace %q, regexp %q", scope.Text(), scope.NamespaceURI(),
+				scope.SelectAttrValue("regexp", ""))
+		}
+		scopes = append(scopes, scope.Text())
+	}
+	if !slices.Equal(scopes, []string{"example.test", "students.example.test"}) {
+		t.Errorf("scopes %q", scopes)
+	}
 	if got := role.SelectAttrValue("errorURL", ""); got != "https://help.example.test/?a=1&b=2" {
 		t.Errorf("errorURL %q", got)
 	}

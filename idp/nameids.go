@@ -121,6 +121,15 @@ func (h *nameHashes) of(entityID, format, nameID string, person store.PersonID) 
 	}, true
 }
 
+// NameOwner is the keyed hash by which NameIDs are a person's.
+func (p *IdP) NameOwner(ctx context.Context, person store.PersonID) ([]byte, error) {
+	names, err := p.readNameKey(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return names.hash("person", string(person)), nil
+}
+
 // transient is the transient NameID of a session at a service provider: nobody who sees two of them can tell that they
 // are one person's, and within the session it is the same, so that a logout by it ends the session (saml-core 8.3.8).
 // The session's token is random, so this is: it needs no record of its own.

@@ -115,7 +115,9 @@ func (p *IdP) PreviewAssertion(ctx context.Context, record store.ServiceProvider
 		return fail(err)
 	}
 	session := store.Session{AuthenticatedAt: at, EndsAt: at.Add(p.o.SessionLife), Methods: []string{methodPassword}}
-	if policy == mfa.Required {
+	if e.Source != "" {
+		session.Methods = []string{launchMethod + e.Source} // without what its source may be trusted for
+	} else if policy == mfa.Required {
 		session.Methods = append(session.Methods, mfa.TOTP)
 	}
 
@@ -174,12 +176,22 @@ func (x *AssertionPreview) explain(p *IdP, sp *serviceProvider, o responseParams
 	add("NotBefore", "the moment of sending less the setting skew", "-"+max(sp.Skew, 0).String())
 	life := sp.life()
 	add("NotOnOrAfter", "the moment of sending and the setting lifetime", "+"+life.String())
-	add("AuthnInstant", "the moment of the last login")
+	source := launchedBy(s)
+	if source == "" {
+		add("AuthnInstant", "the moment of the last login")
+	} else {
+		add("AuthnInstant", "the moment at which the token was made, or its auth_time (setting trust_auth_time of the source)")
+	}
 	proves := map[mfa.Policy]string{
 		mfa.Offered:  "what a login by password proves; a second factor, which is offered, proves " + p.classes.second,
 		mfa.Required: "what a login by password and second factor proves, which is required",
 	}
-	add("AuthnContextClassRef", cmp.Or(proves[policy], "what a login by password proves"), p.classes.of(s.Methods, nil))
+	if source == "" {
+		add("AuthnContextClassRef", cmp.Or(proves[policy], "what a login by password proves"), p.classes.of(s.Methods, nil))
+	} else {
+		add("AuthnContextClassRef", "what a token of source "+source+" proves, without what the setting trust of the source "+
+			"believes of its acr and amr", p.classOf(o, s))
+	}
 	add("SessionIndex", "random, another one for each sign-in")
 	add("SessionNotOnOrAfter", "the end of the session here", "login +"+p.o.SessionLife.String())
 	for _, a := range r.attributes {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"ssobridge/idp/directory"
@@ -54,9 +55,12 @@ var steps = []func(*IdP, context.Context, *flow) (Answer, error){
 
 // proceed goes the way of a sign-in as far as it leads.
 func (p *IdP) proceed(ctx context.Context, f *flow) (Answer, error) {
-	s, known, err := p.session(ctx, f.v)
+	s, known, err := p.liveSession(ctx, f.v)
 	if err != nil {
 		return Answer{}, err
+	}
+	if f.launching() {
+		return p.redeem(ctx, f, s, known)
 	}
 	return p.proceedIn(ctx, f, s, known)
 }
@@ -65,11 +69,9 @@ func (p *IdP) proceed(ctx context.Context, f *flow) (Answer, error) {
 // recorded.
 func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known bool) (Answer, error) {
 	if !known {
-		return p.askPassword(ctx, f, AskPassword{})
+		return p.loginNeeded(ctx, f)
 	}
 	traceOf(ctx).about(f)
-	traceOf(ctx).person(s.Person)
-	f.session = s
 	// The change counter came with the session: a configuration that was read before it, such as one that knows no policy
 	// of a second factor yet, is not gone by.
 	c, err := p.loadConfig(ctx)
@@ -82,6 +84,11 @@ func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known boo
 			return Answer{Page: page}, err
 		}
 	}
+	if !p.opens(f, s) {
+		return p.loginNeeded(ctx, f)
+	}
+	traceOf(ctx).person(s.Person)
+	f.session = s
 	if f.in.ID == "" {
 		f.in.Session = s.TokenHash // counts as a sign-in of somebody known (row WEB-09)
 	}
@@ -94,11 +101,28 @@ func (p *IdP) proceedIn(ctx context.Context, f *flow, s store.Session, known boo
 	return Answer{}, fmt.Errorf("sign-in to %s: no step had an answer", f.sp.EntityID)
 }
 
+// loginNeeded asks somebody for a login. Who came by a signed launch starts it again where they came from: this page
+// knows no password of theirs.
+func (p *IdP) loginNeeded(ctx context.Context, f *flow) (Answer, error) {
+	if l := f.data.Launch; l != nil {
+		again := slices.ContainsFunc(p.sources(ctx, f), func(s Source) bool { return s.Name == l.Source })
+		if !again {
+			return p.refuseLaunch(ctx, f, Why{Reason: ReasonLaunchLate,
+				Cause: "the session that the launch began is over, or its source was disabled or its tokens revoked"})
+		}
+		// The source has a sign-in of its own, and the person goes there again.
+		if f.data.Launch, f.changed = nil, true; !f.data.Sent {
+			f.way = l.Source
+		}
+	}
+	return p.askPassword(ctx, f, AskPassword{})
+}
+
 // checkLogin asks for a new login where that of the session is not good enough for the target.
 func (p *IdP) checkLogin(ctx context.Context, f *flow) (Answer, error) {
 	// Where the console has been left idle, only a new login, with the second factor that the console asks for, opens it
 	// again: no other way through this sign-in makes the session's login younger.
-	if f.fresh() && f.session.AuthenticatedAt.Before(f.in.CreatedAt) || // row REQ-15
+	if f.fresh() && !f.freshLaunch(f.session) && f.session.AuthenticatedAt.Before(f.in.CreatedAt) || // row REQ-15
 		f.target().closed(p, f.session) { // row ID-19
 		return p.askPassword(ctx, f, AskPassword{Login: f.session.Login})
 	}
@@ -139,11 +163,20 @@ func (p *IdP) readPerson(ctx context.Context, f *flow) (Answer, error) {
 	return Answer{Page: page, EndSession: true}, err
 }
 
-// askPassword shows the login form, if a page may be shown at all.
+// askPassword asks who somebody is, by the login form or at a source, if a page may be shown at all.
 func (p *IdP) askPassword(ctx context.Context, f *flow, form AskPassword) (Answer, error) {
+	sources, password := p.sources(ctx, f), p.byPassword(ctx, f)
+	if form.Problem == "" && !form.Change {
+		if s, ok := p.atOnce(f, sources, password); ok {
+			return p.leave(ctx, f, s)
+		}
+	}
 	if f.passive() {
 		page, err := p.answerStatus(ctx, f, ReasonPassive, "")
 		return Answer{Page: page}, err
+	}
+	if !password && len(sources) == 0 {
+		return p.noWayIn(ctx, f)
 	}
 	// What stood in the way before, such as a directory that was down, does no more.
 	if f.in.ID == "" && !p.older(ctx) {
@@ -151,6 +184,20 @@ func (p *IdP) askPassword(ctx context.Context, f *flow, form AskPassword) (Answe
 		f.because("")
 		if _, err := p.seal(f); err != nil {
 			return Answer{}, err
+		}
+		if len(sources) > 0 {
+			// The page has links to the sources, which can't carry a long sign-in.
+			page, err := p.keepable(ctx, f)
+			if err != nil {
+				return Answer{}, err
+			}
+			switch refused, no := page.(Refusal); {
+			case no && refused.Reason == ReasonTooManySignIns && password:
+				// Strangers can fill that bound. The form needs nothing stored, and stays.
+				sources = nil
+			case page != nil:
+				return Answer{Page: page}, nil
+			}
 		}
 	} else {
 		page, err := p.ensureStored(ctx, f)
@@ -162,6 +209,11 @@ func (p *IdP) askPassword(ctx context.Context, f *flow, form AskPassword) (Answe
 		}
 	}
 	form.SignIn, form.Provider, form.CanCancel = f.at(), f.sp.name(), f.fromSP()
+	form.NoPassword = !password
+	for _, s := range sources {
+		form.ByDomain = form.ByDomain || len(s.Domains) > 0
+		form.Sources = append(form.Sources, WayIn{Source: s.Name, Label: s.label()})
+	}
 	return Answer{Page: form}, nil
 }
 
@@ -233,8 +285,8 @@ func (p *IdP) Progress(ctx context.Context, id string, v Visitor) (pr provisioni
 	if f == nil {
 		return pr, err == nil, err
 	}
-	s, known, err := p.session(ctx, v)
-	if err != nil || !known || len(f.in.Browser) == 0 {
+	s, known, err := p.liveSession(ctx, v)
+	if err != nil || !known || len(f.in.Browser) == 0 || !p.opens(f, s) {
 		return pr, err == nil, err
 	}
 	e, ok := stored(s)
@@ -267,7 +319,7 @@ func (p *IdP) Cancel(ctx context.Context, id string, v Visitor) (a Answer, err e
 		return p.proceed(ctx, f)
 	}
 	var person store.PersonID
-	if s, known, err := p.session(ctx, v); err != nil {
+	if s, known, err := p.liveSession(ctx, v); err != nil {
 		return Answer{}, err
 	} else if known {
 		person = s.Person

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"ssobridge/idp/claims"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/saml"
 	"ssobridge/provisioning"
@@ -181,6 +182,9 @@ func Reasons() []string {
 		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonNameIDTaken, ReasonTooManyAttempts,
 		ReasonManyFromAddress, ReasonDirectoryDown, ReasonUnavailable,
 	}
+	all = append(all, ReasonNoSources, ReasonLaunchLate, ReasonLaunchFactor, ReasonRequest, ReasonRequestSource,
+		ReasonRequestBrowser, ReasonRequestUsed, ReasonRequestLate, ReasonSignedOut)
+	all = append(all, claims.Reasons()...)
 	for _, r := range []provisioning.Reason{
 		provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.MayNotCreate,
 		provisioning.HeldConflict, provisioning.RefusedByPartner, provisioning.OwnerUnknown, provisioning.NotInGroup,

@@ -1,6 +1,7 @@
 package idp
 
 import (
+	"ssobridge/idp/claims"
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning"
 )
@@ -24,18 +25,20 @@ func TextOf(reason string) ReasonText {
 }
 
 const (
-	fixLink     = "Compare the link with the one that the console or the documentation gives."
-	fixProvider = "Ask the administrators of the service provider to look at how they build requests."
-	fixMetadata = "Import the service provider's current metadata, and compare what it names."
-	fixStart    = "Have the person start again, from the launch link or at the service provider."
-	fixAccount  = "Look at the account in the directory."
-	fixFlood    = "Look in the metrics and in the log for a flood. If these are people, wait until it is over."
-	fixServer   = "Look at the error lines of the log at that time, and run a check."
-	fixCookies  = "Have the person allow cookies for this site, and start again in the same browser."
-	fixMappings = "The explanation of the person's access shows which mappings apply, and why the others do not."
-	fixUser     = "The person's user shows what Constant Contact answered, and what to do about it."
-	fixNothing  = "Nothing has to be done."
-	fixNewPass  = "Have the person set a new password in the directory."
+	fixLink         = "Compare the link with the one that the console or the documentation gives."
+	fixProvider     = "Ask the administrators of the service provider to look at how they build requests."
+	fixMetadata     = "Import the service provider's current metadata, and compare what it names."
+	fixToken        = "Test a token of the application: each check says what it found."
+	fixStart        = "Have the person start again, from the launch link or at the service provider."
+	fixAccount      = "Look at the account in the directory."
+	fixFlood        = "Look in the metrics and in the log for a flood. If these are people, wait until it is over."
+	fixServer       = "Look at the error lines of the log at that time, and run a check."
+	fixCookies      = "Have the person allow cookies for this site, and start again in the same browser."
+	fixMappings     = "The explanation of the person's access shows which mappings apply, and why the others do not."
+	fixUser         = "The person's user shows what Constant Contact answered, and what to do about it."
+	fixNothing      = "Nothing has to be done."
+	fixPasswordRule = "Have the person choose another password; the rules are the directory's own password policy."
+	fixNewPass      = "Have the person set a new password in the directory."
 )
 
 // reasonTexts is the one table of causes and fixes. It has a row for each reason that a reference can carry.
@@ -90,6 +93,76 @@ var reasonTexts = map[string]ReasonText{
 		actStopEncryption},
 	ReasonNameIDTaken: {"Another person got this NameID at the service provider before.",
 		"Give each person a NameID of their own. If this one was passed on with intent, release it.", actReleaseNameID},
+
+	// Signed launches.
+	ReasonNoSources: {"A signed launch came, and no source of people is configured.",
+		"Add the application to sources in the configuration.", NoAct},
+	ReasonLaunchLate: {"The page of a signed launch was opened too late, or its session is over.",
+		"Have the person start again in the application.", NoAct},
+	ReasonLaunchFactor: {"The client account asks for a second factor, which a signed launch can't prove.",
+		"Have the person sign in with their password, or set the account's second factor to off.", actListFactors},
+	ReasonRequest: {"The token answers a request that was not made here, or one for another service provider.",
+		"Have the application put the request of its login_url into the token as it came.", NoAct},
+	ReasonRequestSource: {"The token answers a request that another source got.",
+		"Have the application answer the requests that came to its own login_url alone.", NoAct},
+	ReasonRequestBrowser: {"The token answers a request of another browser.",
+		"Have the person start again; if it lasts, look whether the application mixes up the requests of its sessions.",
+		NoAct},
+	ReasonRequestUsed: {"The request that the token answers was answered before.", "Have the person start again.", NoAct},
+	ReasonRequestLate: {"The token answers a request that is older than ten minutes.", "Have the person start again.",
+		NoAct},
+
+	ReasonSignedOut: {"The person signed out at the source after its token came, and before the session began.",
+		"Have the person start again.", NoAct},
+
+	// OpenID providers.
+	claims.ReasonMixUp: {"The answer came from another OpenID provider than the one that was asked, or does not say from which.",
+		"Have the person start again. If it lasts, compare the issuer of the source with the provider's.", actRunCheck},
+	claims.ReasonProviderSays: {"The OpenID provider answered with an error, and has signed nobody in.",
+		"Look at the log of the provider: the code of the error is in ours.", NoAct},
+	claims.ReasonNoLogin: {"Nobody is signed in at the OpenID provider, and no page may be shown (IsPassive).",
+		"Have the service provider ask without IsPassive.", NoAct},
+	claims.ReasonProviderDown: {"The OpenID provider of a source can't be asked.",
+		"Look at the issuer and allow_private of the source, and whether the provider answers.", actRunCheck},
+	claims.ReasonCode: {"The OpenID provider does not take the code that it gave.",
+		"Look at client_id and client_secret_file of the source, and at the redirect URI that is registered.", actRunCheck},
+	claims.ReasonNonce: {"The ID token was made for another request: its nonce is not ours.",
+		"Have the person start again. If it lasts, the provider leaves out the nonce, and can't be used.", NoAct},
+	claims.ReasonTokenHash: {"The ID token was made with another access token: its at_hash is not right.",
+		"Have the person start again. If it lasts, ask the provider.", NoAct},
+	claims.ReasonTenant: {"The person is of another tenant or organization than the source is bound to.",
+		"Have them sign in with their account of that organization.", NoAct},
+	claims.ReasonUserinfo: {"The userinfo endpoint can't be used, or answered about somebody else.",
+		"Look whether the provider puts the claims into the ID token, or why its userinfo endpoint fails.", actRunCheck},
+	claims.ReasonOverage: {"The person is in too many groups for the provider to put them into the ID token (_claim_names).",
+		"Have the provider send fewer. With Entra ID: app roles, or the groups assigned to the application alone.", NoAct},
+	claims.ReasonForm: {"The token can't be read: it is no signed token in compact form, or not strict JSON.",
+		fixToken, NoAct},
+	claims.ReasonHeader: {"The token's header names a key, an extension, or no alg or typ.", fixToken, NoAct},
+	claims.ReasonType:   {"The token is for another purpose: an access token, ID token or logout token.", fixToken, NoAct},
+	claims.ReasonIssuer: {"No source has the token's iss as its issuer.",
+		"Compare the issuer of the source with the token's iss, letter by letter.", actRunCheck},
+	claims.ReasonSourceOff: {"The source is disabled, or its tokens of that time were revoked.",
+		"Enable the source once its application can be trusted again.", NoAct},
+	claims.ReasonKey: {"The token's kid names no key of the source.",
+		"Have the source publish its key before it signs with it, and compare the keys of the source.", actRunCheck},
+	claims.ReasonKeysDown: {"The source's key set can't be fetched, and there is no last good one that is young enough.",
+		"Look at the source's jwks_url.", actRunCheck},
+	claims.ReasonAlgorithm: {"The token's alg is not the one that its key is for.", fixToken, NoAct},
+	claims.ReasonSignature: {"The source's key does not verify the token's signature.",
+		"Have the application sign with the key whose public part the source has.", actRunCheck},
+	claims.ReasonAudience: {"The token's aud is not the bridge alone: its public URL, or its client_id at an OpenID provider.", fixToken, NoAct},
+	claims.ReasonClaims:   {"A claim that each token needs is missing or can't be used.", fixToken, NoAct},
+	claims.ReasonLifetime: {"The token was made to be valid for more than a minute.", fixToken, NoAct},
+	claims.ReasonExpired: {"The token was over when it came.",
+		"Have the application make the token when it sends the person, and compare its clock.", actRunCheck},
+	claims.ReasonFuture: {"The token is not valid yet by our clock.", "Compare the application's clock with ours.",
+		actRunCheck},
+	claims.ReasonUsed: {"The token was used before.",
+		"Have the application make a new token each time that it sends somebody; a page that is sent again uses one twice.",
+		NoAct},
+	claims.ReasonPerson: {"What the token says of the person can't be used, or the directory has nobody of that sub.",
+		"Compare the token with what the source's claims and subject say.", NoAct},
 
 	// Links and pages.
 	ReasonNoProvider: {"The launch names no service provider, and no Constant Contact one is registered and " +
@@ -160,6 +233,18 @@ var reasonTexts = map[string]ReasonText{
 		"The person signs out and in again, once in the browser that they have used for longest.", actListFactors},
 	ReasonNoFactors: {"Nothing asks this person for a second factor.",
 		"Nothing has to be done, unless a policy should ask for one.", NoAct},
+	string(directory.PasswordShort): {"The directory refused the new password: it is too short.", fixPasswordRule,
+		actExplainPerson},
+	string(directory.PasswordUsed): {"The directory refused the new password: it was used before.", fixPasswordRule,
+		actExplainPerson},
+	string(directory.PasswordYoung): {"The directory refused the new password: the last change is too recent.",
+		"Have the person wait, or set a password for them in the directory.", actExplainPerson},
+	string(directory.PasswordSimple): {"The directory refused the new password by its policy.", fixPasswordRule,
+		actExplainPerson},
+	string(directory.PasswordNotHere): {"The directory lets this person change no password over LDAP.",
+		"Look at the error in the log: people need the right to change their own password, over TLS, and OpenLDAP needs " +
+			"grace logins for passwords that have expired.", actExplainPerson},
+	PasswordDiffers: {"The new password was typed in two ways.", "Have the person type it again.", actExplainPerson},
 	FactorWrong: {"The second factor was wrong.",
 		"Have the person try again with the next code, and look at the clock of their device and at which second factors " +
 			"they have.", actListFactors},

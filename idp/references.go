@@ -58,6 +58,13 @@ var codes = append([]string{""}, strings.Fields(`
 	second_factor_wrong second_factor_invite second_factor_expired second_factor_many second_factor_last
 	second_factor_unconfirmed store_down too_many_from_address logout_partial queued sending throttled quota unreachable
 	credentials unknown_outcome
+	launch_form launch_header launch_type launch_issuer launch_source_off launch_key launch_keys_down launch_algorithm
+	launch_signature launch_audience launch_claims launch_lifetime launch_expired launch_future launch_used launch_person
+	no_sources launch_late launch_factor
+	password_short password_used password_young password_simple password_not_here password_differs
+	launch_request launch_request_source launch_request_browser launch_request_used launch_request_late
+	oidc_mix_up oidc_error oidc_no_login oidc_down oidc_code oidc_nonce oidc_at_hash oidc_tenant oidc_userinfo
+	launch_signed_out oidc_groups
 `)...)
 
 // maxCodes is how many numbers there are.

@@ -90,8 +90,8 @@ func (p *IdP) assertionOf(out signedResponse, o responseParams, s store.Session,
 	a := saml.Assertion{
 		ID: out.assertionID, NameID: r.nameID, NameIDFormat: r.format, Recipient: o.to.recipient, Audience: o.to.audience,
 		Lifetime: o.sp.life(), Skew: o.sp.Skew,
-		AuthenticatedAt: s.AuthenticatedAt, SessionIndex: out.sessionIndex, SessionEnds: s.EndsAt,
-		Class: p.classes.of(p.toldMethods(o, s), o.asked),
+		AuthenticatedAt: p.provedAt(s), SessionIndex: out.sessionIndex, SessionEnds: s.EndsAt,
+		Class: p.classOf(o, s),
 	}
 	if len(r.attributes) > 0 {
 		a.Attributes = make([]saml.Attribute, len(r.attributes))

@@ -8,8 +8,10 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
+	"ssobridge/idp/claims"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/mfa"
 	"ssobridge/store"
@@ -21,8 +23,18 @@ const readTimeout = 15 * time.Second
 // passwordChanged is a problem that only a comparison with the login shows.
 const passwordChanged directory.Problem = "password_changed"
 
-// session returns the visitor's live session.
+// session returns the visitor's live session, if a password began it: one that came of a launch token is none for
+// whatever asks here. What goes on with sign-ins and sign-outs asks liveSession.
 func (p *IdP) session(ctx context.Context, v Visitor) (store.Session, bool, error) {
+	s, known, err := p.liveSession(ctx, v)
+	if known && launchedBy(s) != "" {
+		return store.Session{}, false, err
+	}
+	return s, known, err
+}
+
+// liveSession returns the visitor's live session, whatever began it. A sign-in asks opens before it goes on with it.
+func (p *IdP) liveSession(ctx context.Context, v Visitor) (store.Session, bool, error) {
 	if v.Session == "" || len(v.Session) > 256 {
 		return store.Session{}, false, nil
 	}
@@ -71,6 +83,10 @@ func (p *IdP) SessionElsewhere(ctx context.Context, v Visitor) (bool, error) {
 func (p *IdP) reading(ctx context.Context, s store.Session, v Visitor) (_ directory.Entry, _ directory.Problem, cause,
 	err error) {
 	var old directory.Entry
+	if claims.SourceOf(string(s.Person)) != "" {
+		e, problem := p.ofSource(s)
+		return e, problem, nil, nil
+	}
 	age := p.o.Now().Sub(s.ReadAt)
 	if err := json.Unmarshal(s.Reading, &old); err != nil {
 		// Written by another version, perhaps: the directory still knows.
@@ -116,6 +132,15 @@ func (p *IdP) directoryAgain(ctx context.Context, s store.Session, old directory
 	return directory.Entry{}, directory.Unavailable, err, nil
 }
 
+// ofSource is what the token said of somebody whom the directory does not have: there is nobody to ask again. How long
+// it counts is decided where the session is asked for.
+func (p *IdP) ofSource(s store.Session) (directory.Entry, directory.Problem) {
+	if e, ok := stored(s); ok && e.ID == string(s.Person) && e.Source == claims.SourceOf(e.ID) {
+		return e, ""
+	}
+	return directory.Entry{}, directory.BadData
+}
+
 // errStore marks a failure of the store among those of the directory.
 var errStore = errors.New("store")
 
@@ -123,6 +148,11 @@ var errStore = errors.New("store")
 // the same time, and stores the new reading. It goes on when one of them gives
 // up, so that the others get it.
 func (p *IdP) readAgain(ctx context.Context, s store.Session, old directory.Entry) (directory.Entry, error) {
+	if claims.SourceOf(string(s.Person)) != "" {
+		e, problem := p.ofSource(s)
+		e.Problem = problem
+		return e, nil
+	}
 	result := p.readings.DoChan(string(s.TokenHash), func() (any, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), readTimeout)
 		defer cancel()
@@ -181,24 +211,28 @@ func changedSince(s store.Session, old, now directory.Entry) bool {
 
 // endSession ends a session that may not go on, with the reason in the audit.
 func (p *IdP) endSession(ctx context.Context, s store.Session, reason string, v Visitor) error {
-	err := p.o.Sessions.End(ctx, s.TokenHash, store.Event{
-		At: p.o.Now(), Ref: v.Ref, Actor: string(s.Person), Action: "session-end", Subject: string(s.Person),
-		Address: v.Address, Outcome: "ok", Reason: reason,
-	})
-	if err != nil {
+	if err := p.o.Sessions.End(ctx, s.TokenHash, p.sessionEnd(s, reason, v)); err != nil {
 		return fmt.Errorf("end session: %w", err)
 	}
 	return nil
 }
 
+// sessionEnd is the event of a session that was ended for a reason.
+func (p *IdP) sessionEnd(s store.Session, reason string, v Visitor) store.Event {
+	return store.Event{At: p.o.Now(), Ref: v.Ref, Actor: string(s.Person), Action: "session-end",
+		Subject: string(s.Person), Address: v.Address, Outcome: "ok", Reason: reason}
+}
+
 // Logout ends our session and no other: service providers keep theirs until
 // single logout is there (row SLO-04).
 func (p *IdP) Logout(ctx context.Context, v Visitor) (Answer, error) {
-	s, known, err := p.session(ctx, v)
+	s, known, err := p.liveSession(ctx, v)
 	if err != nil {
 		return Answer{}, err
 	}
+	var page SignedOut
 	if known {
+		page = p.atProvider(ctx, page, launchedBy(s))
 		err := p.o.Sessions.End(ctx, s.TokenHash, store.Event{
 			At: p.o.Now(), Ref: v.Ref, Actor: string(s.Person), Action: "logout", Subject: string(s.Person),
 			Address: v.Address, Outcome: "ok",
@@ -207,13 +241,23 @@ func (p *IdP) Logout(ctx context.Context, v Visitor) (Answer, error) {
 			return Answer{}, fmt.Errorf("end session: %w", err)
 		}
 	}
-	return Answer{Page: SignedOut{}, EndSession: true}, nil
+	return Answer{Page: page, EndSession: true}, nil
+}
+
+// atProvider offers to sign out at the OpenID provider of a source, too. It is asked for its address before the page is
+// shown, and not waited for long: without one, the person is signed out here all the same.
+func (p *IdP) atProvider(ctx context.Context, page SignedOut, name string) SignedOut {
+	if source, ok := p.source(name); ok && source.OpenID != nil {
+		page.Elsewhere = p.o.OpenID.EndSession(ctx, source.Source, strings.TrimSuffix(p.o.PublicURL, "/")+"/logout")
+		page.ElsewhereName = source.label()
+	}
+	return page
 }
 
 // SignedIn tells who the visitor's session belongs to, for page headers; ok is
 // false without one.
 func (p *IdP) SignedIn(ctx context.Context, v Visitor) (login string, ok bool, err error) {
-	s, ok, err := p.session(ctx, v)
+	s, ok, err := p.liveSession(ctx, v)
 	return s.Login, ok, err
 }
 

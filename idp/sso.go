@@ -87,7 +87,7 @@ func (p *IdP) accept(ctx context.Context, r *http.Request, v Visitor) (f *flow, 
 		return nil, nil, p.refuseMessage(ctx, v, c, sp.EntityID, bad), nil
 	}
 	now := p.o.Now()
-	asked, reachable := p.classes.meeting(request.Context, p.factorsOn(c))
+	asked, reachable := p.classes.meeting(request.Context, p.factorsOn(c) || p.sourcesProveFactor())
 	acs, unmet, bad := p.check(sp, request, signed, reachable, now)
 	if bad != nil {
 		return nil, nil, p.refuseMessage(ctx, v, c, sp.EntityID, bad), nil

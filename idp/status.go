@@ -36,7 +36,7 @@ func statusOf(reason string) saml.Status {
 	case ReasonPassive:
 		return saml.Status{Top: saml.StatusResponder, Second: saml.StatusNoPassive,
 			Message: "The person would have to be shown a page."}
-	case ReasonAuthnContext, ReasonFactorNew, ReasonFactorLogin:
+	case ReasonAuthnContext, ReasonFactorNew, ReasonFactorLogin, ReasonLaunchFactor:
 		return saml.Status{Top: saml.StatusResponder, Second: saml.StatusNoAuthnContext,
 			Message: "The requested authentication context is not available."}
 	case ReasonCancelled, ReasonTooManyAttempts, ReasonNameIDTaken,

@@ -217,7 +217,7 @@ func (p *IdP) tooMany(ctx context.Context, f *flow, form AskPassword, a attempt,
 	if a.known {
 		return Answer{Page: Refusal{
 			SignIn: f.at(), Provider: f.sp.name(), Reason: ReasonTooManyAttempts, Status: http.StatusTooManyRequests,
-			CanCancel: f.fromSP(), Retry: true,
+			CanCancel: f.fromSP(), Retry: true, Wait: p.o.LoginWindow,
 		}}, nil
 	}
 	return p.wrongPassword(ctx, f, form, began)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -59,15 +60,19 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 		Stranger: true}}
 	ctx = context.WithValue(store.OneReading(ctx), traceKey{}, t)
 	t.refusals = ctx.Value(logoutKey{}) != nil
+	ctx, endSpan := p.span(ctx, t.refusals)
 	return ctx, func(a *Answer, err *error) {
 		if refusal, ok := a.Page.(Refusal); ok && *err == nil && t.reason() != refusal.Reason {
 			p.logRefusal(ctx, v, t.provider(), Why{Reason: refusal.Reason}) // no refusal without a line that says why
 		}
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		if outcome, reason := outcomeOf(a.Page, *err, t.cancelled, t.t.Reason); outcome != "" && p.o.Count != nil &&
-			!t.refusals {
+		outcome, reason := outcomeOf(a.Page, *err, t.cancelled, t.t.Reason)
+		if outcome != "" && p.o.Count != nil && !t.refusals {
 			p.o.Count(outcome, reason)
+		}
+		if endSpan != nil {
+			endSpan(v.Ref, strings.TrimSpace(cmp.Or(outcome, "pending")+" "+reason), *err)
 		}
 		if _, over := a.Page.(Finished); over && *err == nil {
 			return // the request that finished the sign-in has told how; this one did nothing more
@@ -98,6 +103,17 @@ func (p *IdP) traced(ctx context.Context, v Visitor, about string) (_ context.Co
 			footprint.NoRoom()
 		}
 	}
+}
+
+// span begins the span of what is traced, where spans are recorded.
+func (p *IdP) span(ctx context.Context, logout bool) (context.Context, func(of, result string, err error)) {
+	switch {
+	case p.o.Span == nil:
+		return ctx, nil
+	case logout:
+		return p.o.Span(ctx, "single_logout")
+	}
+	return p.o.Span(ctx, "sign_in")
 }
 
 // reason is what the log has said so far of why the request does not go on.
@@ -143,6 +159,8 @@ func stepOf(reason string) string {
 		return StepFactor
 	case ReasonNoConsole:
 		return StepMapping
+	case ReasonLaunchFactor:
+		return StepFactor
 	case ReasonManyFromAddress, reasonRevoked, string(passwordChanged), string(directory.BadCredentials):
 		return StepDirectory
 	case ReasonWaiting:
@@ -182,8 +200,8 @@ func (t *trace) conclude(ctx context.Context, page Page, err error) {
 		default:
 			t.t.Outcome = "pending"
 		}
-	case nil, AccountPage, ChooseAccount, FactorNotice, Finished, GoOn, LogoutGoOn, OwnFactors, PostMessage,
-		RecoveryCodes, RedirectMessage, SignedOut, SigningOut, Waiting, WrongCodes:
+	case nil, AccountPage, ChooseAccount, ConfirmLaunch, FactorNotice, Finished, GoOn, LeaveFor, LogoutGoOn, OwnFactors,
+		PostMessage, RecoveryCodes, RedirectMessage, SignedOut, SigningOut, Waiting, WrongCodes:
 		if t.t.Outcome == "" {
 			t.t.Outcome = "pending"
 		}

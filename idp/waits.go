@@ -28,6 +28,9 @@ func (f *flow) waiting() Why {
 		more += "; the next attempt is at " + clockTime(pr.NextTry)
 	}
 	w.Cause = TextOf(w.Reason).Cause + " " + sentence(more)
+	if fault := d.UsedUp(); fault != "" {
+		w.Cause = sentence(fault) + " " + sentence(more)
+	}
 	return w
 }
 

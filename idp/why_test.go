@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ssobridge/idp"
+	"ssobridge/idp/claims"
 	"ssobridge/idp/directory"
 	"ssobridge/internal/plainenglish"
 	"ssobridge/provisioning"
@@ -23,6 +24,14 @@ var actless = []string{
 	idp.ReasonCancelled, "bad_link", "bad_form", "stale_form", "no_cookies", "cross_origin", "framed", "prefetched",
 	"not_found", idp.ReasonClientGone, idp.ReasonAnswered, "password_changed", "revoked", idp.ReasonNoFactors,
 	idp.FactorExpired, "console_session", "console_twice", idp.ReasonUnknownLogout, idp.ReasonUnknownSession,
+	// what has to be done is done in the partner's application
+	claims.ReasonForm, claims.ReasonHeader, claims.ReasonType, claims.ReasonSourceOff, claims.ReasonAlgorithm,
+	claims.ReasonAudience, claims.ReasonClaims, claims.ReasonLifetime, claims.ReasonUsed, claims.ReasonPerson,
+	idp.ReasonNoSources, idp.ReasonLaunchLate, idp.ReasonRequest, idp.ReasonRequestSource, idp.ReasonRequestBrowser,
+	idp.ReasonRequestUsed, idp.ReasonRequestLate, idp.ReasonSignedOut,
+	// or at the OpenID provider
+	claims.ReasonProviderSays, claims.ReasonNoLogin, claims.ReasonNonce, claims.ReasonTokenHash, claims.ReasonTenant,
+	claims.ReasonOverage,
 }
 
 // Each reason that a reference can carry has a cause, a fix, and an act where there is something to do here

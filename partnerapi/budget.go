@@ -26,9 +26,11 @@ const DepartGrace = 2 * time.Second
 // TokenSlots space the requests for tokens of all processes of a partner: the token server takes about one a second
 // from all of them together. Tokens themselves are shared by nobody and stand in no store.
 type TokenSlots interface {
-	// ReserveToken takes the next slot for a token request; it comes after wait. It takes none where wait is longer than a
-	// minute, for which nobody waits.
+	// ReserveToken takes the slot for a token request, which goes now. Where wait is not 0 it took none: the caller asks
+	// again after wait, or sooner.
 	ReserveToken(ctx context.Context) (wait time.Duration, err error)
+	// TokenAnswered says that this request is answered or was given up: the next one's second counts from here.
+	TokenAnswered(ctx context.Context) error
 	// TokenThrottled notes that the token server wants to be left alone for so long.
 	TokenThrottled(ctx context.Context, wait time.Duration) error
 }

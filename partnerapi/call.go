@@ -1,6 +1,7 @@
 package partnerapi
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -14,6 +15,7 @@ import (
 // call is one call to be made.
 type call struct {
 	op, class, method string
+	what              string // op without the client account, where it has one
 	url               *url.URL
 	body              []byte   // JSON, nil for none
 	want              int      // the one status that means success
@@ -24,6 +26,7 @@ type call struct {
 
 // inAccount makes it a call that concerns a client account. The id is checked, since it becomes a part of the path.
 func (c *Client) inAccount(k *call, account string, path ...string) error {
+	k.what = k.op
 	k.op += " " + plaintext.Line(account, 70)
 	if !accountID.MatchString(account) {
 		return &Error{Kind: BadRequest, Op: k.op, Err: &FieldError{"encoded_account_id", "want 1 to 64 letters and digits"}}
@@ -31,6 +34,9 @@ func (c *Client) inAccount(k *call, account string, path ...string) error {
 	k.url = c.base.JoinPath(append([]string{"partner", "accounts", account}, path...)...)
 	return nil
 }
+
+// operation is what is done, without whom it is done to.
+func (k call) operation() string { return cmp.Or(k.what, k.op) }
 
 // setBody gives it a body, unless invalid says what is wrong with that.
 func (k *call) setBody(body any, invalid error) error {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 )
@@ -40,6 +41,9 @@ type Options struct {
 	// Failed notes that a call failed in a way that speaks against Constant Contact; why is the Kind of its error. Default
 	// nil: nobody wants to know.
 	Failed func(ctx context.Context, why string) error
+	// Span begins a span within the one of ctx: a call, its wait for the budget, its request. end takes the operation and
+	// the status or kind of error, never an id or a value; it is nil where nothing is recorded. Default nil: no spans.
+	Span   func(ctx context.Context, name string) (_ context.Context, end func(of, result string, err error))
 	Logger *slog.Logger // default: none
 }
 
@@ -111,11 +115,29 @@ type answer struct {
 
 // do makes a call, and says what it came to.
 func (c *Client) do(ctx context.Context, k call) ([]byte, error) {
+	ctx, end := c.span(ctx, spanCall)
 	body, err := c.sendAtMostTwice(ctx, k)
 	if why, failed := failing(ctx, err); failed && c.o.Failed != nil {
 		c.tell(ctx, func(ctx context.Context) error { return c.o.Failed(ctx, string(why)) })
 	}
+	if end != nil {
+		end(k.operation(), string(KindOf(err)), err)
+	}
 	return body, err
+}
+
+// The names of spans.
+const (
+	spanCall    = "partner.call"    // with all that it waits for
+	spanQueue   = "partner.queue"   // the wait for the budget, and for the calls before it
+	spanRequest = "partner.request" // what Constant Contact takes
+)
+
+func (c *Client) span(ctx context.Context, name string) (context.Context, func(of, result string, err error)) {
+	if c.o.Span == nil {
+		return ctx, nil
+	}
+	return c.o.Span(ctx, name)
 }
 
 // sendAtMostTwice makes a call: token, slot, request. After a 401 the token is renewed and the request, which
@@ -146,20 +168,15 @@ func (c *Client) attempt(ctx context.Context, k call) (answer, string, error) {
 	if _, err := c.token(ctx, k); err != nil {
 		return answer{}, "", err
 	}
-	if err := c.slot(ctx, k); err != nil {
-		return answer{}, "", err
-	}
-	token, err := c.token(ctx, k)
+	number, token, err := c.queue(ctx, k)
 	if err != nil {
-		c.giveBack(ctx, k, 0)
 		return answer{}, "", err
 	}
-	number, err := c.depart(ctx, k)
-	if err != nil {
-		c.giveBack(ctx, k, 0)
-		return answer{}, "", err
+	sending, end := c.span(ctx, spanRequest)
+	a, err := c.send(sending, k, token)
+	if end != nil {
+		end(k.operation(), statusOf(a, err), err)
 	}
-	a, err := c.send(ctx, k, token)
 	// A call that we cut short ourselves may still be on its way: until its time is over nobody knows.
 	if err == nil || KindOf(err) == NotSent || ctx.Err() == nil {
 		works := err == nil && a.status != http.StatusUnauthorized &&
@@ -167,6 +184,32 @@ func (c *Client) attempt(ctx context.Context, k call) (answer, string, error) {
 		c.tell(ctx, func(ctx context.Context) error { return c.o.Budget.Arrived(ctx, number, works) })
 	}
 	return a, token, err
+}
+
+// queue waits for a slot, and until the call may go out with the token of that moment.
+func (c *Client) queue(ctx context.Context, k call) (number int64, token string, err error) {
+	ctx, end := c.span(ctx, spanQueue)
+	if end != nil {
+		defer func() { end(k.operation(), "", err) }()
+	}
+	if err := c.slot(ctx, k); err != nil {
+		return 0, "", err
+	}
+	if token, err = c.token(ctx, k); err == nil {
+		number, err = c.depart(ctx, k)
+	}
+	if err != nil {
+		c.giveBack(ctx, k, 0)
+	}
+	return number, token, err
+}
+
+// statusOf is the status of an answer, or the kind of the error where there is none.
+func statusOf(a answer, err error) string {
+	if err != nil {
+		return string(KindOf(err))
+	}
+	return strconv.Itoa(a.status)
 }
 
 // depart waits until the call may go out: those before it have arrived long enough ago. One caller of this process at a

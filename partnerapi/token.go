@@ -26,6 +26,8 @@ const (
 	guessedTokenLife = 5 * time.Minute
 	// A token server that asks for a slower pace is asked again after a pause that grows, from a second to this.
 	longestTokenPause = 15 * time.Second
+	// Whoever waits for a slot of the token server looks again at least so often.
+	tokenLook = 1100 * time.Millisecond
 )
 
 // TokenOptions are for NewTokenSource.
@@ -234,6 +236,7 @@ func (s *TokenSource) exchange() (asked time.Time, token string, life time.Durat
 		s.mu.Unlock()
 		token, life, err = s.ask(ctx)
 		cancel()
+		s.answered()
 		var e *Error
 		if !errors.As(err, &e) || e.Kind != Throttled {
 			return asked, token, life, err
@@ -254,7 +257,9 @@ func (s *TokenSource) exchange() (asked time.Time, token string, life time.Durat
 	}
 }
 
-// slot takes a slot for a token request and waits until it: Constant Contact's limit holds for all processes together.
+// slot waits for the slot of a token request, until somebody's patience ends: Constant Contact's limit holds for all
+// processes together. The slot is asked for again after each wait, so that whoever is woken late takes one that is free
+// then, and none comes too close behind it.
 func (s *TokenSource) slot() error {
 	if s.o.Slots == nil {
 		return nil
@@ -262,15 +267,30 @@ func (s *TokenSource) slot() error {
 	const op = "wait for a slot of the token server"
 	ctx, cancel := context.WithTimeout(context.Background(), s.o.Patience)
 	defer cancel()
-	wait, err := s.o.Slots.ReserveToken(ctx)
-	if err != nil {
-		return &Error{Kind: NotSent, Op: op, Err: fmt.Errorf("reserve it: %w", err)}
+	for {
+		wait, err := s.o.Slots.ReserveToken(ctx)
+		switch {
+		case err != nil && ctx.Err() == nil:
+			return &Error{Kind: NotSent, Op: op, Err: fmt.Errorf("reserve it: %w", err)}
+		case err == nil && wait <= 0:
+			return nil
+		case ctx.Err() != nil || wait > s.o.Patience:
+			return &Error{Kind: Throttled, Op: op, Wait: wait, Err: errors.New("others wait for the token server as well")}
+		}
+		pause(ctx, min(wait, tokenLook))
 	}
-	if wait > s.o.Patience {
-		return &Error{Kind: Throttled, Op: op, Wait: wait, Err: errors.New("others wait for the token server as well")}
+}
+
+// answered opens the slot for the next request of all processes.
+func (s *TokenSource) answered() {
+	if s.o.Slots == nil {
+		return
 	}
-	pause(ctx, wait)
-	return nil
+	ctx, cancel := context.WithTimeout(context.Background(), s.o.Timeout)
+	defer cancel()
+	if err := s.o.Slots.TokenAnswered(ctx); err != nil {
+		s.o.Logger.Warn("the slot of a token request could not be given back: the next one waits some seconds", "error", err)
+	}
 }
 
 // ask makes one token request.

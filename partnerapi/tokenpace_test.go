@@ -21,8 +21,10 @@ import (
 type tokenSlots struct {
 	mu        sync.Mutex
 	reserved  int
+	answered  int
 	throttled []time.Duration
 	wait      time.Duration
+	waiters   int // so many are told to wait, and the rest goes; 0: all wait
 	err       error
 }
 
@@ -30,7 +32,17 @@ func (s *tokenSlots) ReserveToken(context.Context) (time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reserved++
+	if s.waiters > 0 && s.reserved > s.waiters {
+		return 0, s.err
+	}
 	return s.wait, s.err
+}
+
+func (s *tokenSlots) TokenAnswered(context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answered++
+	return nil
 }
 
 func (s *tokenSlots) TokenThrottled(_ context.Context, wait time.Duration) error {
@@ -58,7 +70,8 @@ func TestTokenLimitIsWaitedOut(t *testing.T) {
 	if got, err := s.Token(t.Context()); got != "t" || err != nil {
 		t.Fatalf("got %q, %v", got, err)
 	}
-	if asked.Load() != 2 || slots.reserved != 2 || len(slots.throttled) != 1 || slots.throttled[0] != time.Second {
+	if asked.Load() != 2 || slots.reserved != 2 || slots.answered != 2 || len(slots.throttled) != 1 ||
+		slots.throttled[0] != time.Second {
 		t.Errorf("asked %d times with %d slots, others wait %v; want 2, 2 and 1 s", asked.Load(), slots.reserved,
 			slots.throttled)
 	}
@@ -112,6 +125,19 @@ func TestTokenSlotsAreKept(t *testing.T) {
 	_, err = source(t, partnerapi.TokenOptions{URL: server.URL, Slots: slots}).Token(t.Context())
 	if e := wantKind(t, err, partnerapi.Throttled); e.Wait != 5*time.Minute || asked.Load() != 0 {
 		t.Errorf("got %v with %d requests", err, asked.Load())
+	}
+	// Who has waited asks for the slot again, and goes when it is free.
+	slots = &tokenSlots{wait: time.Millisecond, waiters: 3}
+	got, err := source(t, partnerapi.TokenOptions{URL: server.URL, Slots: slots}).Token(t.Context())
+	if err != nil || got != "t" || slots.reserved != 4 || slots.answered != 1 {
+		t.Errorf("%q, %v: %d slots asked for, %d answered; want 4 and 1", got, err, slots.reserved, slots.answered)
+	}
+	// Others take it each time: patience ends.
+	slots = &tokenSlots{wait: time.Millisecond}
+	s := source(t, partnerapi.TokenOptions{URL: server.URL, Slots: slots, Patience: 50 * time.Millisecond})
+	_, err = s.Token(t.Context())
+	if err == nil || asked.Load() != 1 {
+		t.Errorf("got %v with %d requests, want no patience any more", err, asked.Load())
 	}
 }
 

@@ -22,20 +22,50 @@ import (
 // it can be stored twice.
 func (s *Service) CreateAccount(ctx context.Context, r store.AccountRequest,
 	actor string) (store.AccountRequest, error) {
+	r, err := s.StoreOrder(ctx, r, actor)
+	if err != nil {
+		return r, err
+	}
 	body, err := orderBody(r)
 	if err != nil {
+		return r, fmt.Errorf("create a client account: %w", err)
+	}
+	return s.sendAccount(ctx, r, body, actor)
+}
+
+// StoreOrder stores the intention alone: RetryAccount makes the call. ErrConflict of the store: an account with this
+// login name was asked for before.
+func (s *Service) StoreOrder(ctx context.Context, r store.AccountRequest, actor string) (store.AccountRequest, error) {
+	if _, err := orderBody(r); err != nil {
 		return r, fmt.Errorf("create a client account: %w", err)
 	}
 	s.knowAccounts(ctx)
 	r.State, r.CreatedBy, r.Account = store.RequestWanted, actor, ""
 	detail, _ := json.Marshal(map[string]string{"owner": string(r.Person)}) // strings always encode
-	r, err = s.accounts.WantAccount(ctx, r, store.Event{
+	r, err := s.accounts.WantAccount(ctx, r, store.Event{
 		At: s.now(), Actor: actor, Action: "account-create-wanted", Outcome: "ok", Detail: detail,
 	})
 	if err != nil {
 		return r, fmt.Errorf("create a client account: store the intention: %w", err)
 	}
-	return s.sendAccount(ctx, r, body, actor)
+	return r, nil
+}
+
+type ofProgram struct{}
+
+// ForProgram is a context for acts that a program has asked for: their calls leave the reserve of sign-ins alone.
+func ForProgram(ctx context.Context) context.Context {
+	return context.WithValue(ctx, ofProgram{}, true)
+}
+
+func ofAProgram(ctx context.Context) bool { return ctx.Value(ofProgram{}) != nil }
+
+// classOf is the priority of the calls of an act. An administrator waits for it as a person does for a sign-in.
+func classOf(ctx context.Context) string {
+	if ofAProgram(ctx) {
+		return partnerapi.PriorityPlan
+	}
+	return actClass
 }
 
 // knowAccounts sees to it that there is a list of the accounts before a new one: what was not in it can be told to be
@@ -134,7 +164,7 @@ func (s *Service) sendAccount(ctx context.Context, r store.AccountRequest, body 
 		return r, err
 	}
 	limited, cancel := context.WithTimeout(ctx, s.callLimit)
-	created, callErr := s.client.CreateAccount(limited, actClass, body)
+	created, callErr := s.client.CreateAccount(limited, classOf(ctx), body)
 	cancel()
 
 	// Constant Contact may have acted, so the outcome is stored also for an admin who has given up.

@@ -55,11 +55,24 @@ func (s *Service) orderAccount(ctx context.Context, o AccountOrder) (r store.Acc
 			Field: "owner", Fault: "has no immutable id in the directory",
 			Fix: "correct the person's entry, or take another owner",
 		}
+	case p.Source != "":
+		// Owners are told by mappings of a person, and those give people of sources nothing.
+		return r, &InputError{
+			Field: "owner", Fault: "comes from source " + p.Source + ", by which nobody is an owner",
+			Fix: "take somebody of the directory",
+		}
 	case p.Problem == directory.Disabled || p.Problem == directory.Expired:
 		return r, &InputError{
 			Field: "owner", Fault: "can't sign in: " + string(p.Problem),
 			Fix: "take an owner who can",
 		}
+	}
+	moved, err := s.ledger.MovedTo(ctx, store.PersonID(p.ID))
+	if err != nil {
+		return r, fmt.Errorf("look whether the owner was moved to a source: %w", err)
+	}
+	if to := moved[store.PersonID(p.ID)]; to != "" {
+		return r, &InputError{Field: "owner", Fault: movedAway(to), Fix: "take somebody of the directory"}
 	}
 	before, err := s.accounts.AccountRequests(ctx, maxRequests)
 	if err != nil {
@@ -88,7 +101,7 @@ func (s *Service) orderAccount(ctx context.Context, o AccountOrder) (r store.Acc
 	}
 	return store.AccountRequest{
 		LoginName: n.LoginName, OrganizationName: n.OrganizationName, Body: body, Person: store.PersonID(p.ID),
-		ExternalID: n.ExternalID, State: store.RequestWanted,
+		ExternalID: n.ExternalID, State: store.RequestWanted, PartnerID: store.TrimTyped(n.PartnerAccountID),
 	}, nil
 }
 

@@ -64,7 +64,7 @@ func (s *Service) SetAccountPlan(ctx context.Context, id store.AccountID, c part
 	var plan partnerapi.Plan
 	detail := map[string]any{"plan": c.PlanType, "plan_group": c.PlanGroupID, "billing_day": c.BillingDayOfMonth}
 	err := s.audited(ctx, act{"account-set-plan", "plan", id, actor, detail}, func(ctx context.Context) (err error) {
-		plan, err = s.client.SetPlan(ctx, actClass, string(id), c)
+		plan, err = s.client.SetPlan(ctx, classOf(ctx), string(id), c)
 		return err
 	})
 	return s.readAfter(ctx, id, plan, err, actor)
@@ -79,7 +79,7 @@ func (s *Service) readAfter(ctx context.Context, id store.AccountID, said partne
 	// Also for an admin who has given up: sign-ins depend on the status.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.callLimit)
 	defer cancel()
-	plan, readErr := s.readPlan(ctx, actClass, id, actor)
+	plan, readErr := s.readPlan(ctx, classOf(ctx), id, actor)
 	if readErr == nil {
 		return plan, err
 	}
@@ -102,7 +102,7 @@ func (s *Service) CancelAccount(ctx context.Context, id store.AccountID, o partn
 	}
 	var done partnerapi.Cancellation
 	err := s.audited(ctx, act{"account-cancel", "account", id, actor, detail}, func(ctx context.Context) (err error) {
-		done, err = s.client.CancelAccount(ctx, actClass, string(id), o)
+		done, err = s.client.CancelAccount(ctx, classOf(ctx), string(id), o)
 		return err
 	})
 	if _, err = s.readAfter(ctx, id, partnerapi.Plan{}, err, actor); err != nil {

@@ -59,9 +59,9 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 	}
 	if !hold.Since.IsZero() {
 		since := hold.Since.UTC().Format("2006-01-02 15:04 MST")
-		return plan, &StopError{plan.ID, StopHold, fmt.Sprintf("creations are on hold since %s (%s, by %s)", since,
+		return plan, &StopError{plan.ID, StopHold, fmt.Sprintf("provisioning is paused since %s (%s, by %s)", since,
 			hold.Reason, hold.By),
-			"see what it is for, then lift it"}
+			"see what it is for, then resume it"}
 	}
 	if stop := s.stops(plan, open, o, digest); stop != nil && !o.Accept {
 		return plan, stop

@@ -14,14 +14,17 @@ import (
 func (w *worker) attempt(j job) {
 	s := w.s
 	stop := w.keepLease(j.row)
-	limited, cancel := context.WithTimeout(w.calls, s.callLimit)
+	calls, end := s.beginSpan.begin(w.calls, spanCreate)
+	limited, cancel := context.WithTimeout(calls, s.callLimit)
 	err := s.client.CreateSSOUser(limited, j.row.Priority.String(), string(j.row.Account), stored(j.row))
 	cut := limited.Err() != nil
 	cancel()
 	row, doubt := stop()
 
-	ctx, cancel := context.WithTimeout(w.settling, settleLimit)
+	// Of the same span, and it outlives the calls.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(calls), settleLimit)
 	defer cancel()
+	defer context.AfterFunc(w.settling, cancel)()
 	c := circumstances{cut: cut, stopped: cut && w.calls.Err() != nil, outage: w.report(ctx, j, find(err, cut))}
 	if known, err := s.capacity(ctx); err == nil {
 		c.others = !known.budget.Worked.IsZero() && s.now().Sub(known.budget.Worked) < sameTime
@@ -33,6 +36,9 @@ func (w *worker) attempt(j job) {
 		s.forgetCapacity() // background work stops at once
 	}
 	settled, event := s.outcome(row, err, c)
+	if end != nil {
+		defer end(j.row.Priority.String(), string(settled.State), err)
+	}
 	if e := w.settle(ctx, settled, event, doubt); e != nil {
 		// Nothing is lost: the row stays in sending until its lease ends, is then taken as possibly sent, and sent again as
 		// it stands.

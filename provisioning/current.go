@@ -60,7 +60,8 @@ func (s *Service) current(ctx context.Context) (*mapping.Index, error) {
 		return nil, err
 	}
 	stopped, until := ends.Stopped(s.now())
-	x := &indexed{Index: mapping.NewIndex(mappings, accounts, forms, stopped), changes: changes, until: until}
+	x := &indexed{Index: mapping.NewIndex(mappings, accounts, forms, stopped).Bounded(s.bounds), changes: changes,
+		until: until}
 	for _, at := range stopped {
 		if at.After(x.from) {
 			x.from = at

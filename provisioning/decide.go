@@ -94,12 +94,17 @@ func (s *Service) decideRow(ctx context.Context, q Question, a Assignment, row s
 		return denied(a, MayNotCreate, "the SSO user is not there yet and the request does not allow to create it"), nil
 	}
 	if waits(row) && act {
-		if err := s.raise(ctx, &row); err != nil {
+		if !ofAProgram(ctx) { // nobody waits, and what is left of the day is kept for those who do
+			if err := s.raise(ctx, q, &row); err != nil {
+				return Decision{}, err
+			}
+		}
+		if row, err = s.awaitInSpan(ctx, row, q.Patience); err != nil {
 			return Decision{}, err
 		}
-		if row, err = s.await(ctx, row, q.Patience); err != nil {
-			return Decision{}, err
-		}
+	}
+	if act {
+		s.noteChanged(ctx, q.Person, a, row)
 	}
 	return s.answer(ctx, a, row)
 }
@@ -145,17 +150,30 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 		return store.SSOUser{}, denied(a, MayNotCreate, "there is no SSO user and the request does not allow to create one"),
 			nil
 	}
+	moved, err := s.ledger.MovedTo(ctx, store.PersonID(q.Person.ID))
+	if err != nil {
+		return store.SSOUser{}, Decision{}, fmt.Errorf("look whether the person was moved to a source: %w", err)
+	}
+	if to := moved[store.PersonID(q.Person.ID)]; to != "" {
+		return store.SSOUser{}, denied(a, HeldConflict, movedAway(to)), nil
+	}
 	body, err := s.Body(q.Person, a)
 	if err != nil {
 		return store.SSOUser{}, denied(a, PersonData, err.Error()), nil
 	}
 	want := s.intention(q.Person, a, body)
+	if ofAProgram(ctx) {
+		want.Priority = store.RetryPriority
+	}
 	if !act {
 		return store.SSOUser{}, Decision{Outcome: Wait, Assignment: a, User: want}, nil
 	}
 	row, _, err := s.ledger.Enqueue(ctx, want, s.wantedEvent(q, a, "first"))
 	if clash, ok := errors.AsType[*store.CaseClashError](err); ok {
 		return store.SSOUser{}, denied(a, HeldConflict, caseClash(clash)), nil
+	}
+	if errors.Is(err, store.ErrMovedAway) { // since it was looked up
+		return store.SSOUser{}, denied(a, HeldConflict, movedAway("")), nil
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return store.SSOUser{}, denied(a, HeldConflict, "the external_id or login_name that the templates give is another "+
@@ -168,6 +186,15 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 	return row, Decision{}, nil
 }
 
+// movedAway says why the directory gives somebody no user any more. to is whom they come as now, where that is known.
+func movedAway(to store.PersonID) string {
+	if to == "" {
+		return "the person was moved to a source of people, by which they sign in now"
+	}
+	return fmt.Sprintf("the person was moved to source %s, by which they sign in now, as person %s",
+		directory.SourceOf(string(to)), to)
+}
+
 // caseClash says what an admin can do about two external ids that differ in letter case only.
 func caseClash(e *store.CaseClashError) string {
 	return e.Error() + "; Constant Contact may not distinguish them, so this user is not created: " +
@@ -177,7 +204,7 @@ func caseClash(e *store.CaseClashError) string {
 // raise puts a row before all other work and brings its next attempt forward, as far as Constant Contact's state
 // allows: its person is here, and must not wait for a back-off that was meant for nobody. What the breaker, the budget
 // and the rate forbid stays forbidden.
-func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
+func (s *Service) raise(ctx context.Context, q Question, row *store.SSOUser) error {
 	if row.State == store.Sending {
 		return nil // one attempt at a time
 	}
@@ -206,8 +233,8 @@ func (s *Service) raise(ctx context.Context, row *store.SSOUser) error {
 		// It waits for tomorrow because background work has had its part of the day. What is left of the day is kept for
 		// this person.
 		_, err = s.ledger.RequeueNow(ctx, key, store.SignInPriority, store.Event{
-			At: s.now(), Actor: string(row.Person), Action: "create-user-wanted", Subject: string(row.Person),
-			Account: row.Account, Outcome: "ok", Reason: "signed-in",
+			At: s.now(), Actor: q.actor(), Action: "create-user-wanted", Subject: string(row.Person),
+			Account: row.Account, Outcome: "ok", Reason: q.raised(),
 		})
 		row.NextAttempt = time.Time{}
 	}
@@ -256,7 +283,11 @@ func (s *Service) beginAgain(ctx context.Context, q Question, a Assignment, row 
 	if body == stored(row) && !passed {
 		return row, nil
 	}
-	err = s.ledger.WantAgain(ctx, s.intention(q.Person, a, body), s.wantedEvent(q, a, "again"))
+	want := s.intention(q.Person, a, body)
+	if ofAProgram(ctx) {
+		want.Priority = store.RetryPriority
+	}
+	err = s.ledger.WantAgain(ctx, want, s.wantedEvent(q, a, "again"))
 	if errors.Is(err, store.ErrConflict) {
 		return row, nil // the new data stand at somebody else: the old refusal is still true
 	}
@@ -272,7 +303,7 @@ func (s *Service) beginAgain(ctx context.Context, q Question, a Assignment, row 
 func (s *Service) wantedEvent(q Question, a Assignment, reason string) store.Event {
 	detail := store.DetailOf(map[string]any{"role": a.Role, "mapping": a.Mapping.ID})
 	return store.Event{
-		At: s.now(), Ref: q.Ref, Actor: q.Person.ID, Action: "create-user-wanted", Subject: q.Person.ID,
+		At: s.now(), Ref: q.Ref, Actor: q.actor(), Action: "create-user-wanted", Subject: q.Person.ID,
 		Account: a.Account, Address: q.Address, Outcome: "ok", Reason: reason, Detail: detail,
 	}
 }

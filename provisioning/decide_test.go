@@ -52,8 +52,20 @@ func TestAPI04CreatesOnce(t *testing.T) {
 	if len(wanted) != 1 || wanted[0].Ref != "ref-1" || wanted[0].Address != "192.0.2.1" || wanted[0].Subject != "jane" {
 		t.Errorf("audit of the intention: got %+v", wanted)
 	}
+	if wanted[0].Actor != "jane" {
+		t.Errorf("audit of the intention names %q as who asked, want the person who signs in", wanted[0].Actor)
+	}
 	if len(made) != 1 || made[0].Outcome != "ok" || made[0].Reason != "created" || made[0].Account != harbour {
 		t.Errorf("audit of the outcome: got %+v", made)
+	}
+	// Whoever asks for somebody else's user is who has done so.
+	if _, err := w.Decide(t.Context(), provisioning.Question{Person: person("jim", group("sales")), MayCreate: true,
+		Actor: "token:abc"}); err != nil {
+		t.Fatal(err)
+	}
+	if wanted = w.events("create-user-wanted"); len(wanted) != 2 || wanted[0].Actor != "token:abc" ||
+		wanted[0].Subject != "jim" {
+		t.Errorf("audit of an intention of a program: got %+v", wanted)
 	}
 }
 

@@ -1,6 +1,7 @@
 package provisioning
 
 import (
+	"cmp"
 	"strings"
 	"time"
 
@@ -17,6 +18,18 @@ type Question struct {
 	Ref       string          // reference id, for audit
 	Address   string
 	Patience  time.Duration // how long the answer may wait for a running creation (0: just look)
+	Actor     string        // who asks for the user, as audit events name them; "": the person themself, who signs in
+}
+
+// actor is who asks, for audit events.
+func (q Question) actor() string { return cmp.Or(q.Actor, q.Person.ID) }
+
+// raised says why a row that waited goes before others.
+func (q Question) raised() string {
+	if q.Actor != "" {
+		return "asked"
+	}
+	return "signed-in"
 }
 
 // Outcome of a decision.
@@ -95,6 +108,17 @@ func (d Decision) Why() (cause, said string) {
 		}
 	}
 	return "", d.Detail // of a version that kept no words of ours
+}
+
+// UsedUp says, for a Wait because of CauseQuota, whose count says that the day is used up; "" where that is not known.
+func (d Decision) UsedUp() string {
+	for _, itself := range []bool{true, false} {
+		fault, _ := DayUsedUp(itself)
+		if d.Progress.Cause == CauseQuota && strings.HasPrefix(d.User.ErrorText, CauseQuota+": "+fault) {
+			return fault
+		}
+	}
+	return ""
 }
 
 func denied(a Assignment, reason Reason, detail string) Decision {

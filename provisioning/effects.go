@@ -2,11 +2,14 @@ package provisioning
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
+	"ssobridge/idp/directory"
 	"ssobridge/internal/plaintext"
+	"ssobridge/partnerapi"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
@@ -41,6 +44,71 @@ type Effects struct {
 	AtSignIn  int // of the gains, those who are created at their first sign-in
 	Primary   int // of the gains, those by a primary group, which lists nobody and is often everybody's
 	Forecast  Forecast
+	// Others are those of the gains for whom no user would be created, now or at a first sign-in, by the reason.
+	Others map[WithoutCreation]int
+}
+
+// WithoutCreation is why nobody is created for a person who gains access.
+type WithoutCreation string
+
+// The reasons, in the order in which they are said.
+const (
+	NoMail        WithoutCreation = "no_mail"        // the directory has no e-mail address
+	NoName        WithoutCreation = "no_name"        // it lacks the first or the last name
+	UnusableData  WithoutCreation = "unusable_data"  // Constant Contact would refuse what it has
+	ClosedAccount WithoutCreation = "closed_account" // the client account is closed at Constant Contact
+	OwnerUntold   WithoutCreation = "owner"          // an owner, or the owner's user, whom the bridge creates for nobody
+	RefusedThere  WithoutCreation = "refused"        // Constant Contact refused the user
+	BeingCreated  WithoutCreation = "being_created"
+	SuspendedUser WithoutCreation = "suspended"
+	HasUser       WithoutCreation = "has_user"
+)
+
+// WithoutCreations are all of them in order.
+func WithoutCreations() []WithoutCreation {
+	return []WithoutCreation{NoMail, NoName, UnusableData, ClosedAccount, OwnerUntold, RefusedThere, BeingCreated,
+		SuspendedUser, HasUser}
+}
+
+// withoutCreation says why verdict creates nobody.
+func (s *Service) withoutCreation(x *mapping.Index, p directory.Entry, h mapping.Hit, row store.SSOUser,
+	there bool) WithoutCreation {
+	if _, closed := s.shut(x, h.Account); closed {
+		return ClosedAccount
+	}
+	if !there {
+		return s.missingData(p, h)
+	}
+	switch row.State {
+	case store.Suspended:
+		return SuspendedUser
+	case store.Wanted, store.Sending, store.Unknown:
+		return BeingCreated
+	case store.Active, store.Assumed:
+		if toldOwner(row) && h.Role != store.Owner {
+			return OwnerUntold
+		}
+		return HasUser
+	}
+	return RefusedThere
+}
+
+func (s *Service) missingData(p directory.Entry, h mapping.Hit) WithoutCreation {
+	if h.Role == store.Owner {
+		return OwnerUntold
+	}
+	_, err := s.Body(p, assignmentOf(h))
+	fault, _ := errors.AsType[*partnerapi.FieldError](err)
+	blank := func(text string) bool { return strings.TrimSpace(text) == "" }
+	switch {
+	case fault == nil:
+		return UnusableData
+	case fault.Field == "contact_email" && blank(p.Mail):
+		return NoMail
+	case fault.Field == "first_name" && blank(p.FirstName), fault.Field == "last_name" && blank(p.LastName):
+		return NoName
+	}
+	return UnusableData
 }
 
 // PreviewMappings walks the directory and tells what change would mean for whom; visit may be nil. People who can't
@@ -52,7 +120,7 @@ func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit f
 	}
 	after := now.With(slices.Concat(kept(now, c), mapping.SwitchedOn(c.Add)))
 
-	var sum Effects
+	sum := Effects{Others: map[WithoutCreation]int{}}
 	walked, err := s.walkPeople(ctx, []*mapping.Index{now, after}, nil, nil,
 		func(page []visited, rows map[userID]store.SSOUser) error {
 			for _, v := range page {
@@ -69,6 +137,8 @@ func (s *Service) PreviewMappings(ctx context.Context, c mapping.Change, visit f
 							sum.Creations++
 						case leftToSignIn:
 							sum.AtSignIn++
+						default:
+							sum.Others[s.withoutCreation(after, v.person, pair.after, row, there)]++
 						}
 					}
 					if visit == nil {

@@ -77,7 +77,7 @@ func exportRow(u store.SSOUser) []string {
 		plaintext.Short(u.ErrorText, maxCell-len("…")), stamp(u.CreatedAt), stamp(u.UpdatedAt),
 	}
 	for i := range row {
-		row[i] = guardedCell(row[i])
+		row[i] = GuardedCell(row[i])
 	}
 	return row
 }

@@ -16,6 +16,7 @@ type Forecast struct {
 	Left       int           // calls that background work may still make today
 	TodayShare float64       // Calls against Left; above 1 it takes more than today. With none left it is Calls.
 	Days       int           // days of the budget that it touches, today included; 0 for no call
+	UsedUp     string        // whose count says that today allows no call at all; "" where it does, see UsedUp
 	// when the last would be made if it began now; zero for no call, or where background work may make none at all
 	Ends time.Time
 }
@@ -34,6 +35,7 @@ func (s *Service) Forecast(ctx context.Context, calls int) (Forecast, error) {
 // the seconds that are left of it.
 func forecast(b store.BudgetStatus, calls int, now time.Time) Forecast {
 	f := Forecast{Calls: max(calls, 0), PerSecond: b.PerSecond}
+	f.UsedUp, _ = UsedUp(b)
 	if !b.Exhausted {
 		f.Left = max(b.Background-b.Used, 0)
 	}

@@ -28,6 +28,8 @@ func (s *Service) ForgetPerson(ctx context.Context, p store.PersonID, deleted bo
 	switch {
 	case err != nil:
 		s.log.Debug("the directory was not asked about a person who is forgotten", "person", p, "error", err)
+	case e.Source != "":
+		who.Logins = []string{e.Login, e.Mail} // their next token makes them known again
 	case e.DN != "": // see directory.Read: who is gone has no more than an id
 		f.Known = true
 		who.Logins = []string{e.Login, e.Mail}

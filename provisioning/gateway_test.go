@@ -87,6 +87,10 @@ func TestConflictBehindAGateway(t *testing.T) {
 			d := w.decide(jane)
 			if tt.want == store.Conflict {
 				expect(t, d, provisioning.Denied, provisioning.HeldConflict)
+				// What reads answers could have refused one after the user was created: an administrator is told.
+				if !strings.Contains(d.Detail, "may have refused the answer alone") {
+					t.Errorf("the conflict says %q, want that the user can be ours", d.Detail)
+				}
 			} else {
 				expect(t, d, provisioning.Granted, "")
 			}

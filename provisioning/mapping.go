@@ -52,6 +52,8 @@ func (s *Service) AddMapping(ctx context.Context, spec mapping.Spec) (store.Mapp
 				Field: "external_id", Fault: clash.Error(),
 				Fix: "ask Constant Contact for the owner's external_id; it may not distinguish the two",
 			})
+		case errors.Is(err, store.ErrMovedAway):
+			return store.Mapping{}, fmt.Errorf("add mapping: %w", movedOwner())
 		case !errors.Is(err, store.ErrConflict):
 			return store.Mapping{}, fmt.Errorf("add mapping: %w", err)
 		}
@@ -65,6 +67,12 @@ func (s *Service) AddMapping(ctx context.Context, spec mapping.Spec) (store.Mapp
 			return store.Mapping{}, fmt.Errorf("add mapping: %w", err)
 		}
 	}
+}
+
+// movedOwner refuses a mapping that would give a user to somebody by an id that they come by no more.
+func movedOwner() error {
+	return &InputError{Field: "person", Fault: movedAway(""),
+		Fix: "have the source give the role, or leave the mapping out"}
 }
 
 // ListMappings returns all mappings in the order in which they count: by priority, then id.
@@ -224,7 +232,21 @@ func (s *Service) clash(ctx context.Context, m store.Mapping, owner *store.SSOUs
 }
 
 func (s *Service) mappingEvent(action, actor string, m store.Mapping) store.Event {
+	return s.mappingChange(action, actor, m, m)
+}
+
+// mappingChange is mappingEvent of a mapping that was another one before.
+func (s *Service) mappingChange(action, actor string, was, m store.Mapping) store.Event {
 	detail := map[string]any{"kind": m.Kind, "role": m.Role, "priority": m.Priority}
+	if was.Role != m.Role {
+		detail["was_role"] = was.Role
+	}
+	if was.Priority != m.Priority {
+		detail["was_priority"] = was.Priority
+	}
+	if was.Account != m.Account {
+		detail["was_account"] = was.Account
+	}
 	if m.AtSignIn {
 		detail["create"] = mapping.CreateAtSignIn
 	}

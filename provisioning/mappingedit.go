@@ -18,6 +18,8 @@ type MappingEdit struct {
 	Now    store.Mapping  // ID 0: it goes
 	Other  *store.Mapping // as it is, of an exchange: the mapping that gets Was's priority
 	Change mapping.Change // what the switched-on mappings come to
+
+	undo bool // it undoes another one, which its events say
 }
 
 var errOwnerEdit = &InputError{
@@ -233,10 +235,16 @@ func (s *Service) others(ctx context.Context, changed ...int64) ([]store.Mapping
 // SaveEdit stores an edit. ErrConflict of the store: the mapping was changed since it
 // was drafted, or another one that it clashes with came. ErrNotFound: it is gone.
 func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) error {
-	event := func(action string, m store.Mapping) store.Event {
-		ev := s.mappingEvent(action, actor, m)
+	about := func(ev store.Event, m store.Mapping) store.Event {
 		ev.Subject = fmt.Sprintf("mapping %d", m.ID)
+		if e.undo {
+			return undone(ev)
+		}
 		return ev
+	}
+	event := func(action string, m store.Mapping) store.Event { return about(s.mappingEvent(action, actor, m), m) }
+	change := func(was, m store.Mapping) store.Event {
+		return about(s.mappingChange("mapping-set", actor, was, m), m)
 	}
 	var err error
 	switch {
@@ -245,7 +253,7 @@ func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) err
 	case e.Other != nil:
 		moved := *e.Other
 		moved.Priority = e.Was.Priority
-		err = s.mappings.Exchange(ctx, e.Was, *e.Other, event("mapping-set", e.Now), event("mapping-set", moved))
+		err = s.mappings.Exchange(ctx, e.Was, *e.Other, change(e.Was, e.Now), change(*e.Other, moved))
 	case e.Now.ID == 0:
 		err = s.mappings.Remove(ctx, e.Was, event("mapping-remove", e.Was))
 	case e.Was.ID == 0:
@@ -257,7 +265,7 @@ func (s *Service) SaveEdit(ctx context.Context, e MappingEdit, actor string) err
 		}
 		err = s.mappings.Switch(ctx, e.Was, event(action, e.Now))
 	default:
-		err = s.mappings.Set(ctx, e.Was, e.Now, event("mapping-set", e.Now))
+		err = s.mappings.Set(ctx, e.Was, e.Now, change(e.Was, e.Now))
 	}
 	if err != nil {
 		return fmt.Errorf("save mapping %d: %w", max(e.Was.ID, e.Now.ID), err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -19,9 +20,9 @@ import (
 // Those that are off are part of the set where it says so. One that it does not name, neither on nor off, stays as it
 // is: it gives nobody anything.
 //
-// Mappings of owners (kind person with role owner) are kept when the set does not name them. The set can't change them
-// or tell new ones, since an owner's external_id goes into the ledger together with the mapping: AddMapping and
-// RemoveMapping do that.
+// Mappings of owners (kind person with role owner) are kept when the set does not name them, since an owner's
+// external_id goes from the ledger together with the mapping: RemoveMapping does that. The set can tell new ones, and
+// can't change those that are stored.
 func (s *Service) CompareMappings(ctx context.Context, wanted []mapping.Spec) (mapping.Change, error) {
 	if len(wanted) > mapping.MaxSet {
 		fault := &InputError{
@@ -53,6 +54,13 @@ func (s *Service) CompareMappings(ctx context.Context, wanted []mapping.Spec) (m
 	change, err := set.Compare(stored, off)
 	if err != nil {
 		return mapping.Change{}, fmt.Errorf("compare mappings: %w", err)
+	}
+	for i, m := range set.Drafts {
+		same := func(t store.Mapping) bool { return mapping.SameRule(t, m) }
+		if m.Role == store.Owner && !slices.ContainsFunc(stored, same) {
+			change.Owners = append(change.Owners, mapping.Owner{Person: m.Person, Account: m.Account,
+				ExternalID: wanted[i].ExternalID})
+		}
 	}
 	return change, nil
 }
@@ -107,17 +115,35 @@ func (s *Service) OwnersID(ctx context.Context, m store.Mapping) (string, error)
 	return row.ExternalID, nil
 }
 
-// setOwners refuses owners that are not stored just as the set tells them.
+// setOwners refuses owners whom the set would change, and new ones whose user could not be stored.
 func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored []store.Mapping,
 	set *mapping.Set) error {
-	const fix = "leave owners out of the set, where those that are stored are kept; add, change and remove them one by one"
+	const fix = "leave the owner out of the set, where owners that are stored are kept; change and remove them one by one"
+	given := map[string]int{} // external_ids of new owners, without their case, by position
 	for i, m := range set.Drafts {
 		if m.Role != store.Owner || set.Faulty(i) {
 			continue
 		}
+		if m.Off {
+			set.Fault(i, &InputError{Field: "switched_off", Fault: "an owner's mapping can't be off",
+				Fix: "leave it out, or switched_off: true"})
+			continue
+		}
 		at := slices.IndexFunc(stored, func(t store.Mapping) bool { return mapping.SameRule(t, m) })
 		if at < 0 {
-			set.Fault(i, &InputError{Field: "role", Fault: "a set of mappings can't add an owner", Fix: fix})
+			fault, err := s.newOwner(ctx, m, wanted[i].ExternalID)
+			if err != nil {
+				return err
+			}
+			id := strings.ToLower(wanted[i].ExternalID)
+			if before, again := given[id]; again && fault == nil {
+				fault = &InputError{Field: "external_id", Fault: mapping.Place(before+1, wanted[before].Line) +
+					" has the same, or one that differs in letter case only", Fix: "each owner's user has an external_id of its own"}
+			}
+			given[id] = i
+			if fault != nil {
+				set.Fault(i, fault)
+			}
 			continue
 		}
 		if m.Priority != 0 && m.Priority != stored[at].Priority {
@@ -143,16 +169,48 @@ func (s *Service) setOwners(ctx context.Context, wanted []mapping.Spec, stored [
 	return nil
 }
 
-// ApplyMappings stores a change in one transaction. ErrConflict of the store: the mappings have changed since it was
-// compared. It takes no mappings of owners, see CompareMappings.
+// newOwner says why the user of a new owner could not be stored.
+func (s *Service) newOwner(ctx context.Context, m store.Mapping, externalID string) (fault, err error) {
+	err = s.draftClash(ctx, m, mapping.Spec{ExternalID: externalID}, nil)
+	if _, is := errors.AsType[*InputError](err); is {
+		return err, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	owner := s.ownersUser(m, externalID)
+	other, err := s.ledger.ExternalID(ctx, owner.ExternalProvider, externalID)
+	if err != nil {
+		return nil, fmt.Errorf("look up external_id of an owner: %w", err)
+	}
+	for _, k := range other {
+		if k != (store.UserKey{Person: m.Person, Account: m.Account}) {
+			return &InputError{Field: "external_id",
+				Fault: fmt.Sprintf("it is that of person %s in account %s in the ledger, or differs from it in letter case only",
+					k.Person, k.Account),
+				Fix: "ask Constant Contact for the owner's external_id; each user has one of its own"}, nil
+		}
+	}
+	return nil, nil
+}
+
+// ApplyMappings stores a change in one transaction, with the users of new owners. ErrConflict of the store: the
+// mappings have changed since it was compared, or the ledger has what an owner's user would have. It changes and
+// removes no mappings of owners, see CompareMappings.
 func (s *Service) ApplyMappings(ctx context.Context, c mapping.Change, actor string) error {
+	var owners []store.SSOUser
 	for _, m := range slices.Concat(c.Add, c.Remove) {
-		if m.Role == store.Owner {
+		if m.Role != store.Owner || m.Kind != store.PersonMapping {
+			continue
+		}
+		at := slices.IndexFunc(c.Owners, func(o mapping.Owner) bool { return o.Person == m.Person && o.Account == m.Account })
+		if at < 0 || m.ID != 0 {
 			return fmt.Errorf("apply mappings: %w", &InputError{
 				Field: "role", Fault: "a set of mappings can't change an owner",
-				Fix: "add and remove owners one by one",
+				Fix: "change and remove owners one by one",
 			})
 		}
+		owners = append(owners, *s.ownersUser(m, c.Owners[at].ExternalID))
 	}
 	stored, err := s.mappings.List(ctx)
 	if err != nil {
@@ -181,7 +239,11 @@ func (s *Service) ApplyMappings(ctx context.Context, c mapping.Change, actor str
 		add = append(add, m)
 		events = append(events, s.mappingEvent("mapping-add", actor, m))
 	}
-	if err := s.mappings.Replace(ctx, remove, add, events); err != nil {
+	err = s.mappings.Replace(ctx, remove, add, owners, events)
+	if errors.Is(err, store.ErrMovedAway) {
+		err = movedOwner()
+	}
+	if err != nil {
 		return fmt.Errorf("apply mappings: %w", err)
 	}
 	return nil

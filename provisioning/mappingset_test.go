@@ -3,6 +3,7 @@ package provisioning_test
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -208,7 +209,16 @@ func TestCompareMappingsRefuses(t *testing.T) {
 		{"the priority of a kept owner", []mapping.Spec{specOf("b", harbour, "campaign_creator", 5)}, "mapping 1: priority"},
 		{"no priority left", []mapping.Spec{specOf("b", harbour, "campaign_creator", 1_000_000),
 			specOf("d", harbour, "campaign_creator", 0)}, "mapping 2: priority"},
-		{"a new owner", []mapping.Spec{{Person: "p", Account: h, Role: "owner", ExternalID: "x"}}, "mapping 1: role"},
+		{"a new owner who is off", []mapping.Spec{{Person: "p", Account: h, Role: "owner", ExternalID: "x", Off: true}},
+			"mapping 1: switched_off"},
+		{"a new owner without an external_id", []mapping.Spec{{Person: "p", Account: h, Role: "owner"}},
+			"mapping 1: external_id"},
+		{"a new owner with another's external_id", []mapping.Spec{{Person: "p", Account: h, Role: "owner",
+			ExternalID: "Owner-Harbour"}}, "mapping 1: external_id"},
+		{"two new owners with one external_id", []mapping.Spec{{Person: "p", Account: h, Role: "owner", ExternalID: "x"},
+			{Person: "q", Account: string(cycling), Role: "owner", ExternalID: "X"}}, "mapping 2: external_id"},
+		{"a new owner without a person", []mapping.Spec{{Group: group("b"), Account: h, Role: "owner", ExternalID: "x"}},
+			"mapping 1: role"},
 		{"an owner's priority", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "owner-harbour",
 			Priority: 6}}, "mapping 1: priority"},
 		{"an owner's external_id", []mapping.Spec{{Person: "mina", Account: h, Role: "owner", ExternalID: "other"}},
@@ -248,6 +258,84 @@ func TestCompareMappingsTakesEqualPriorities(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
+}
+
+// REAL-70: a set adds owners, whose users are stored with the mappings or not at all.
+func TestSetAddsOwners(t *testing.T) {
+	w := newMappingWorld(t)
+	stored, err := w.ListMappings(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wanted []mapping.Spec
+	for _, m := range stored {
+		if m.Role != store.Owner {
+			wanted = append(wanted, mapping.SpecOf(m))
+		}
+	}
+	wanted = append(wanted, mapping.Spec{Person: "olga", Account: string(juniper), Role: "owner",
+		ExternalID: "owner-juniper", Priority: 77})
+	change, err := w.CompareMappings(t.Context(), wanted)
+	if err != nil || len(change.Add) != 1 || len(change.Remove) != 0 || change.OwnersID(change.Add[0]) != "owner-juniper" {
+		t.Fatalf("change %+v, %v", change, err)
+	}
+	if sum, err := w.PreviewMappings(t.Context(), change, nil); err != nil || sum.Creations != 0 {
+		t.Errorf("preview %+v, %v: an owner is never created", sum, err)
+	}
+	if err := w.ApplyMappings(t.Context(), change, "admin:set"); err != nil {
+		t.Fatal(err)
+	}
+	row, err := w.db.Ledger().Get(t.Context(), "olga", juniper)
+	if err != nil || row.ExternalID != "owner-juniper" || row.State != store.Active || row.Role != store.Owner ||
+		row.Attempts != 0 {
+		t.Errorf("the owner's user: %+v, %v", row, err)
+	}
+	if again, err := w.CompareMappings(t.Context(), wanted); err != nil || !again.Empty() {
+		t.Errorf("the same set again: %+v, %v", again, err)
+	}
+
+	// What came into the ledger since is found at the end, and nothing is stored.
+	wanted = append(wanted, mapping.Spec{Person: "otto", Account: string(cycling), Role: "owner", ExternalID: "late"},
+		specOf("more", cycling, "account_manager", 900))
+	if change, err = w.CompareMappings(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	late := store.SSOUser{Person: "pia", Account: harbour, ExternalID: "late", ExternalProvider: provider,
+		Role: store.Owner, State: store.Active}
+	if _, err := w.db.Ledger().Adopt(t.Context(), []store.SSOUser{late}, store.Event{Action: "test"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ApplyMappings(t.Context(), change, "admin:set"); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("with an external_id that somebody got since: %v, want ErrConflict", err)
+	}
+	if after, err := w.ListMappings(t.Context()); err != nil || len(after) != len(stored)+1 {
+		t.Errorf("mappings %+v, %v: want none of the refused set", after, err)
+	}
+
+	// Somebody who was moved to a source is no owner by the former id, whichever way it is asked for.
+	w.row("moved", harbour, store.Active)
+	if _, err := w.db.Ledger().MoveToSource(t.Context(), store.SourceMove{From: "moved", To: store.SourcePerson{
+		Person: "source-portal.moved", Source: "portal", Login: "portal:moved"},
+		Users: map[store.AccountID]store.Role{harbour: store.AccountManager}}); err != nil {
+		t.Fatal(err)
+	}
+	moved := mapping.Spec{Person: "moved", Account: string(cycling), Role: "owner", ExternalID: "moved-owner"}
+	if _, err := w.AddMapping(t.Context(), moved); !ofField(err, "person") {
+		t.Errorf("owner by a former id: %v", err)
+	}
+	wanted = append(wanted[:len(wanted)-2], moved)
+	if change, err = w.CompareMappings(t.Context(), wanted); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ApplyMappings(t.Context(), change, "admin:set"); !ofField(err, "person") {
+		t.Errorf("a set with an owner by a former id: %v", err)
+	}
+}
+
+// ofField tells whether an error is about what was given in a field.
+func ofField(err error, field string) bool {
+	e, ok := errors.AsType[*provisioning.InputError](err)
+	return ok && e.Field == field
 }
 
 func TestApplyMappingsRefuses(t *testing.T) {
@@ -329,6 +417,7 @@ func TestPreviewMappings(t *testing.T) {
 	w := newMappingWorld(t,
 		person("gains", group("b")), person("there", group("b")), person("waits", group("b")),
 		with(person("nameless", group("b")), func(p *directory.Entry) { p.LastName = "" }),
+		with(person("mailless", group("b")), func(p *directory.Entry) { p.Mail = "" }),
 		person("loses", group("sales")), person("role", group("riders")), person("both", group("sales"), group("riders")),
 		person("moves", group("sales"), group("b")), person("nobody"), person("o"),
 		problem("disabled", directory.Disabled, group("b")),
@@ -357,13 +446,17 @@ func TestPreviewMappings(t *testing.T) {
 	same(t, "effects", sorted(got),
 		"gains gains "+j+" >account_manager false", "gains there "+j+" >account_manager true", "gains waits "+j+
 			" >account_manager false",
-		"gains nameless "+j+" >account_manager false", "gains moves "+j+" >account_manager false", "loses moves "+h+
-			" account_manager> false",
+		"gains nameless "+j+" >account_manager false", "gains mailless "+j+" >account_manager false",
+		"gains moves "+j+" >account_manager false", "loses moves "+h+" account_manager> false",
 		"loses loses "+h+" account_manager> true", "role role "+c+" campaign_creator>account_manager false",
 		"loses both "+h+" account_manager> false", "role both "+c+" campaign_creator>account_manager false")
-	if sum.People != 11 || sum.Gains != 5 || sum.Losses != 3 || sum.Roles != 2 || sum.Creations != 2 ||
+	if sum.People != 12 || sum.Gains != 6 || sum.Losses != 3 || sum.Roles != 2 || sum.Creations != 2 ||
 		sum.Forecast.Calls != 2 {
-		t.Errorf("got %+v, want 2 creations: the one who waits and the one without a name are none", sum)
+		t.Errorf("got %+v, want 2 creations: who waits and who lacks a name or mail address are none", sum)
+	}
+	if want := map[provisioning.WithoutCreation]int{provisioning.HasUser: 1, provisioning.BeingCreated: 1,
+		provisioning.NoName: 1, provisioning.NoMail: 1}; !maps.Equal(want, sum.Others) {
+		t.Errorf("why nobody is created: got %v, want %v", sum.Others, want)
 	}
 	if all, err := w.ListMappings(t.Context()); err != nil || len(all) != 3 || len(w.plans()) != 0 {
 		t.Errorf("after the preview: got %d mappings, %d plans, %v; want nothing stored", len(all), len(w.plans()), err)

@@ -20,7 +20,7 @@ func NotFollowed(g directory.Group) string {
 // beyond are the groups that a person is in by way of others only, where those are not followed. It serves the one who
 // looks into a refusal: where it can't be read, nothing is said.
 func (s *Service) beyond(ctx context.Context, p directory.Entry) []directory.Group {
-	if s.nested == nil {
+	if s.nested == nil || p.Source != "" { // the groups of a token are in no others
 		return nil
 	}
 	groups, err := s.nested(ctx, p)

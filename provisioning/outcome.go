@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"ssobridge/partnerapi"
@@ -39,11 +40,16 @@ type circumstances struct {
 	cut       bool // the call's time was over, or this process stops
 	stopped   bool // this process stops
 	others    bool // Constant Contact answered others as it should at about the same time
+	between   bool // the attempt before was refused by something between us and Constant Contact; outcome sets it
 }
 
 // causeData is kept with a row that gets no answer while others do. It is no cause of Progress: people hear that there
 // was no clear answer.
 const causeData = "data"
+
+// refusedBetweenWords stand in the text of a row whose call was refused before Constant Contact, by what may also have
+// refused the answer.
+const refusedBetweenWords = "something between us and Constant Contact (a proxy, a firewall) refused the call"
 
 // reasonNotProcessed is the audit's word for a call that something before Constant Contact refused.
 const reasonNotProcessed = "not_processed"
@@ -55,6 +61,7 @@ const sameTime = time.Minute
 // its MaybeSent tells whether an earlier attempt may have arrived.
 func (s *Service) outcome(row store.SSOUser, err error, c circumstances) (store.SSOUser, store.Event) {
 	now := s.now()
+	c.between = strings.Contains(row.ErrorText, refusedBetweenWords)
 	row.UpdatedAt, row.NextAttempt, row.Earliest, row.ErrorKey, row.ErrorText = now, time.Time{}, time.Time{}, "", ""
 	row.Cause = ""
 	// A program of the version before begins the attempts anew without the failures.
@@ -120,8 +127,15 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 		}
 		row.State = store.Conflict
 		event.Outcome = "refused"
-		because(row, "conflict", "login name, e-mail address or external id belong to another Constant Contact user; held "+
-			"for an admin, who asks Constant Contact whose user it is")
+		words := "login name, e-mail address or external id belong to another Constant Contact user: an " +
+			"administrator asks Constant Contact whose user it is"
+		if c.between {
+			// What reads answers refuses one by the same status, after the user was created. To take the user for ours by
+			// itself would hide every true conflict behind such a filter.
+			words += "; an attempt before was refused by something in between, which may have refused the answer alone: if " +
+				"the user is in this client account, it is ours and can be imported"
+		}
+		because(row, "conflict", words)
 	case partnerapi.BadRequest:
 		row.State = store.Refused
 		event.Outcome = "refused"
@@ -177,8 +191,8 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 			if blamed {
 				cause = causeData
 			}
-			again(now, cause, "something between us and Constant Contact (a proxy, a firewall) refused the call before it got "+
-				"there, so it created nothing; goes on by itself when calls get through")
+			again(now, cause, refusedBetweenWords+", most likely before it got there; goes on by itself when calls get "+
+				"through")
 			fails(c.outage || c.cut)
 			return
 		}
@@ -198,14 +212,10 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 	}
 }
 
-// quotaWords tell whose count says that the day is used up, since what helps differs.
+// quotaWords tell whose count says that the day is used up.
 func quotaWords(e *partnerapi.Error) string {
-	if e.Status == 0 {
-		return "the day's calls to Constant Contact are used up by our own count; goes on by itself after 00:00 UTC"
-	}
-	return "Constant Contact itself says that the day's calls are used up; goes on by itself after 00:00 UTC. Where our own " +
-		"count is lower, another program uses the same API key, or the partner's quota is smaller than constant_contact.limits " +
-		"says"
+	fault, fix := DayUsedUp(e.Status != 0)
+	return fault + "; " + fix
 }
 
 // saidWords stand before what Constant Contact said, in the text of a row.

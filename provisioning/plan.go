@@ -44,7 +44,10 @@ type PlanOptions struct {
 type PlanProgress struct{ Groups, People, Items int }
 
 // MakePlan walks the directory, compares it with mappings and ledger, and saves the difference as a plan that is ready.
-// The leavers and drifted roles become the list of manual work. StartPlan does the same in the background.
+// People of sources beside the directory are those whom the store knows, by what their last token said.
+//
+// The leavers, drifted roles and people whose name or mail address has changed become the list of manual work.
+// StartPlan does the same in the background.
 //
 // One plan is made at a time, whoever asks and on whichever replica: *PlanRunningError otherwise. It takes at most two
 // hours.
@@ -87,6 +90,9 @@ func (d *planDraft) make(ctx context.Context) (plan store.Plan, walked directory
 	if n := d.atSignIn.Load(); n > 0 {
 		detail["at_sign_in"] = n
 	}
+	if d.dataChanged > 0 {
+		detail["data_changed"] = d.dataChanged
+	}
 	if plan, err = s.plans.Ready(ctx, d.id, walked.People, s.planEvent("plan-make", actor, d.id, detail)); err != nil {
 		return plan, walked, err
 	}
@@ -104,6 +110,9 @@ func (d *planDraft) make(ctx context.Context) (plan store.Plan, walked directory
 	if err := s.plans.SetManualTasks(ctx, d.id); err != nil {
 		return plan, walked, fmt.Errorf("plan %d is ready, but its list of manual work could not be stored: %w", d.id, err)
 	}
+	if err := d.dropChanges(ctx); err != nil {
+		return plan, walked, fmt.Errorf("plan %d is ready, but its manual tasks are not up to date: %w", d.id, err)
+	}
 	return plan, walked, nil
 }
 
@@ -119,6 +128,9 @@ type planDraft struct {
 	seen  seen
 	items []store.PlanItem // not stored yet
 
+	changes     []store.ChangedUser // whose data have changed, not stored yet
+	dataChanged int                 // how many they are in all
+
 	skipped int // entries of the directory that can't be used
 	users   int // rows whose user is there, or may be
 	leavers int // of them
@@ -129,7 +141,7 @@ type planDraft struct {
 
 // fill walks the directory and then the ledger, and stores what it finds.
 func (d *planDraft) fill(ctx context.Context) (directory.Walked, error) {
-	walked, err := d.s.walkPeople(ctx, []*mapping.Index{d.x}, d.progress, d.seen.person,
+	walked, err := d.s.walkPeople(ctx, []*mapping.Index{d.x}, d.progress, d.note,
 		func(page []visited, rows map[userID]store.SSOUser) error {
 			for _, v := range page {
 				if err := d.compare(ctx, v, rows); err != nil {
@@ -148,6 +160,9 @@ func (d *planDraft) fill(ctx context.Context) (directory.Walked, error) {
 	if err := d.s.eachRow(ctx, states, func(row store.SSOUser) error { return d.compareRow(ctx, row) }); err != nil {
 		return walked, err
 	}
+	if err := d.storeChanges(ctx); err != nil {
+		return walked, err
+	}
 	return walked, d.store(ctx)
 }
 
@@ -159,6 +174,12 @@ func (d *planDraft) compare(ctx context.Context, v visited, rows map[userID]stor
 			continue // the server gave the entry twice: it was renamed while the walk ran
 		}
 		row, there := rows[userID{person, h.Account}]
+		if !there && d.seen.fate(person) == absent {
+			continue // whoever would be a leaver is not created in advance: when they come, they are
+		}
+		if err := d.compareData(ctx, v.person, assignmentOf(h), row); err != nil {
+			return err
+		}
 		kind, why := d.s.verdict(d.x, v.person, h, row, there)
 		switch kind {
 		case "":
@@ -179,6 +200,9 @@ func (d *planDraft) compareRow(ctx context.Context, row store.SSOUser) error {
 	if row.State == store.Suspended && !usable(store.SSOUser{State: row.Before}) && row.Before != store.Unknown {
 		return nil // it was never created
 	}
+	if source := directory.SourceOf(string(row.Person)); source != "" {
+		return d.compareSourceRow(ctx, row, source)
+	}
 	d.users++
 	// Who came into the directory behind the walk and signed in at once is no leaver.
 	if !row.CreatedAt.Before(d.began) {
@@ -193,6 +217,24 @@ func (d *planDraft) compareRow(ctx context.Context, row store.SSOUser) error {
 	}
 	d.leavers++
 	return d.add(ctx, leaver(row, why))
+}
+
+// compareSourceRow looks at one row of somebody whom no directory has. They leave by staying away, and only where their
+// source says after how long. It is never counted with those by whom a walk of the directory is judged.
+func (d *planDraft) compareSourceRow(ctx context.Context, row store.SSOUser, source string) error {
+	after := d.s.leaverAfterOf(source)
+	if after <= 0 || !row.CreatedAt.Before(d.began.Add(-after)) {
+		return nil
+	}
+	if why := d.seen.leftSource(row, source, after); why != "" {
+		return d.add(ctx, leaver(row, why))
+	}
+	return nil
+}
+
+// note keeps what the walk saw of a person.
+func (d *planDraft) note(p directory.Entry) {
+	d.seen.person(store.PersonID(p.ID), d.s.fateAt(p, d.began))
 }
 
 func (d *planDraft) absurd() bool { return d.users >= fewUsers && 2*d.leavers > d.users }

@@ -66,7 +66,11 @@ func TestPlanItems(t *testing.T) {
 		"gone-unknown": store.Unknown, "gone-suspended": store.Suspended, "gone-refused": store.Refused,
 		"gone-conflict": store.Conflict,
 	} {
-		w.row(person, harbour, state)
+		w.row(person, harbour, state, func(u *store.SSOUser) {
+			if strings.HasPrefix(person, "gone") {
+				u.FirstName, u.LastName = "Told", person
+			}
+		})
 	}
 	w.row("never-there", harbour, store.Refused)
 	if err := w.db.Ledger().Suspend(t.Context(), store.UserKey{Person: "never-there", Account: harbour},

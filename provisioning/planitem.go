@@ -23,6 +23,7 @@ const (
 	SkipTaken         = "taken"          // the external id or login name stands at somebody else
 	SkipAtSignIn      = "at_sign_in"     // their user is created at their first sign-in only
 	SkipTakenCase     = "taken_case"     // the external id stands at somebody else in another letter case
+	SkipMoved         = "moved"          // the person was moved to a source of people
 )
 
 const (
@@ -105,6 +106,9 @@ func (w *worker) beginItem(ctx context.Context, item store.PlanItem) (row store.
 		s.log.Warn("person of a plan is not created", "person", item.Person, "account", item.Account, "error",
 			caseClash(clash))
 		return row, SkipTakenCase, nil
+	}
+	if errors.Is(err, store.ErrMovedAway) {
+		return row, SkipMoved, nil
 	}
 	if errors.Is(err, store.ErrConflict) {
 		skip, err = w.whyConflict(ctx, item)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ssobridge/idp/directory"
 	"ssobridge/provisioning/mapping"
@@ -38,7 +39,11 @@ func (s *Service) walkPeople(
 		if err := s.rowsOf(ctx, waiting, rows); err != nil {
 			return err
 		}
-		err := page(waiting, rows)
+		here, err := s.unmoved(ctx, waiting)
+		if err != nil {
+			return err
+		}
+		err = page(here, rows)
 		clear(waiting) // or the entries of the last page would live on
 		waiting = waiting[:0]
 		return err
@@ -88,6 +93,21 @@ func (s *Service) walkPeople(
 	return walked, nil
 }
 
+// unmoved are those of a page who were not moved to a source: the directory gives the others nothing any more.
+func (s *Service) unmoved(ctx context.Context, people []visited) ([]visited, error) {
+	ids := make([]store.PersonID, len(people))
+	for i, v := range people {
+		ids[i] = store.PersonID(v.person.ID)
+	}
+	moved, err := s.ledger.MovedTo(ctx, ids...)
+	if err != nil {
+		return nil, fmt.Errorf("look who was moved to a source: %w", err)
+	}
+	return slices.DeleteFunc(slices.Clone(people), func(v visited) bool {
+		return moved[store.PersonID(v.person.ID)] != ""
+	}), nil
+}
+
 // rowsOf reads what the ledger has of these people into rows.
 func (s *Service) rowsOf(ctx context.Context, people []visited, rows map[userID]store.SSOUser) error {
 	clear(rows)
@@ -114,7 +134,21 @@ const (
 	away                 // can't at present, but will: a password that must be changed, a passing lock, logon hours
 	disabled             // for good, as far as the directory tells
 	expired
+	absent    // of a source, and has not come for as long as makes a leaver
+	otherData // of an assignment: given, and Constant Contact was given other data of the person
 )
+
+// fateAt is fateOf for a person of any source at a time: somebody of a source that says after how long its people are
+// leavers is absent behind that.
+func (s *Service) fateAt(p directory.Entry, now time.Time) fate {
+	if p.Source == "" {
+		return fateOf(p)
+	}
+	if after := s.leaverAfterOf(p.Source); after > 0 && !p.ReadAt.IsZero() && p.ReadAt.Before(now.Add(-after)) {
+		return absent
+	}
+	return here
+}
 
 // fateOf reads the account's state. Somebody who is away is given nothing, since a look before the call would find no
 // groups of theirs, and loses nothing, since they will be back.
@@ -143,12 +177,15 @@ func (seen) key(p store.PersonID, a store.AccountID) [16]byte {
 }
 
 // person notes somebody's fate. Of two entries with one id (a walk leaves such out) the better one counts.
-func (k seen) person(p directory.Entry) {
-	key := k.key(store.PersonID(p.ID), "")
-	if now := fateOf(p); k[key] == gone || now < k[key] {
+func (k seen) person(p store.PersonID, now fate) {
+	key := k.key(p, "")
+	if k[key] == gone || now < k[key] {
 		k[key] = now
 	}
 }
+
+// fate is what a person's was noted as.
+func (k seen) fate(p store.PersonID) fate { return k[k.key(p, "")] }
 
 // given notes an assignment and tells whether it is new.
 func (k seen) given(p store.PersonID, a store.AccountID) bool {
@@ -156,6 +193,23 @@ func (k seen) given(p store.PersonID, a store.AccountID) bool {
 	_, before := k[key]
 	k[key] = here
 	return !before
+}
+
+// leftSource says why somebody of a source counts as a leaver; "" if they don't. after is how long they may stay away.
+func (k seen) leftSource(row store.SSOUser, source string, after time.Duration) string {
+	switch k.fate(row.Person) {
+	case absent, gone: // who has not come for longer than keep is not known any more
+		return fmt.Sprintf("has not come from source %s for %s (leaver_after)", source, days(after))
+	}
+	return ""
+}
+
+// days writes a time in days, where it is some.
+func days(d time.Duration) string {
+	if d%(24*time.Hour) != 0 {
+		return d.String()
+	}
+	return fmt.Sprintf("%d days", d/(24*time.Hour))
 }
 
 const notSeen = "is not in the directory any more, or not where people are searched"
@@ -204,3 +258,6 @@ func (s *Service) shut(x *mapping.Index, id store.AccountID) (status string, is 
 	status = x.Account(id).BillingStatus
 	return status, s.closed[strings.ToLower(status)]
 }
+
+// ClosedStatus tells whether nobody signs in to a client account of this billing status.
+func (s *Service) ClosedStatus(status string) bool { return s.closed[strings.ToLower(status)] }

@@ -134,7 +134,7 @@ func (w *planWorld) row(person string, account store.AccountID, state store.Stat
 	u := store.SSOUser{
 		Person: store.PersonID(person), Account: account, ExternalID: person + "." + string(account),
 		ExternalProvider: provider, LoginName: person + "-" + string(account),
-		ContactEmail: person + "@example.test", FirstName: "Told", LastName: person, Role: store.AccountManager,
+		ContactEmail: person + "@example.test", FirstName: "Jane", LastName: "Doe", Role: store.AccountManager,
 		State:       store.Wanted,
 		NextAttempt: now.Add(time.Hour), CreatedAt: now, UpdatedAt: now,
 	}

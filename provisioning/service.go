@@ -32,6 +32,10 @@ type Options struct {
 	Changes   func(context.Context) (int64, error) // the store's change counter
 	Client    *partnerapi.Client
 	Directory Directory // for plans
+	// SourceBounds tells what sources of people beside the directory may give by mappings; nil: nothing.
+	SourceBounds mapping.Bounds
+	// LeaverAfter tells after how long without a token plans list the people of a source as leavers; 0: never. nil: never.
+	LeaverAfter func(source string) time.Duration
 	// Beyond gives the groups that a person is in by way of others only, where those are not followed; nil: not known.
 	Beyond func(context.Context, directory.Entry) ([]directory.Group, error)
 	// DirectoryFault puts an error of the directory into a sentence for an administrator, with what to do; "" for another
@@ -61,6 +65,11 @@ type Options struct {
 
 	Poll      time.Duration // how often the worker looks for what other processes stored; default 1 s, at most 1 s
 	PollState time.Duration // how often a waiting request looks for what other processes stored; default 200 ms
+
+	// Begin begins the trace of a user's creation by the worker, and Span a span within the one of ctx. end takes the
+	// priority and the state that the user came to, never who it is; it is nil where nothing is recorded. Default nil,
+	// both: no spans.
+	Begin, Span func(ctx context.Context, name string) (_ context.Context, end func(of, result string, err error))
 
 	Random func() float64   // in [0, 1), spreads retries; default math/rand/v2, which needs no secrecy here
 	Now    func() time.Time // default time.Now
@@ -102,6 +111,8 @@ type Service struct {
 	operations  []OperationRule
 	hintsPerDay int
 
+	beginSpan, span spanner
+
 	random func() float64
 	now    func() time.Time
 	log    *slog.Logger
@@ -110,6 +121,8 @@ type Service struct {
 	indexing sync.Mutex
 
 	nested         func(context.Context, directory.Entry) ([]directory.Group, error)
+	bounds         mapping.Bounds // of sources
+	leaverAfterOf  func(source string) time.Duration
 	directoryFault func(error) string
 	started        chan *planDraft // plans that Run is to make
 
@@ -139,15 +152,17 @@ func New(o Options) (*Service, error) {
 		workers:  o.Workers, perSecond: o.PerSecond, lease: o.Lease, maxCreate: o.MaxCreate, callLimit: o.CallLimit,
 		drain:      o.Drain,
 		watchEvery: o.WatchEvery, watchApply: o.WatchApply, operations: o.Operations, hintsPerDay: o.HintsPerDay,
-		closed: make(map[string]bool, len(o.ClosedStatuses)),
-		poll:   o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
+		closed:    make(map[string]bool, len(o.ClosedStatuses)),
+		beginSpan: o.Begin, span: o.Span,
+		poll: o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
 		waiters: waiters{open: map[userID]*waiter{}},
 		wake:    make(chan struct{}, 1),
 		started: make(chan *planDraft, 1),
 
-		directoryFault: o.DirectoryFault, nested: o.Beyond,
-		renamed:    make(chan renamed, 64),
-		refreshing: make(chan struct{}, 1),
+		directoryFault: o.DirectoryFault, nested: o.Beyond, bounds: o.SourceBounds,
+		leaverAfterOf: o.LeaverAfter,
+		renamed:       make(chan renamed, 64),
+		refreshing:    make(chan struct{}, 1),
 	}
 	s.refreshing <- struct{}{}
 	for _, status := range o.ClosedStatuses {
@@ -200,6 +215,9 @@ func (s *Service) setDefaults() {
 	}
 	if s.directoryFault == nil {
 		s.directoryFault = func(error) string { return "" }
+	}
+	if s.leaverAfterOf == nil {
+		s.leaverAfterOf = func(string) time.Duration { return 0 }
 	}
 	if s.random == nil {
 		s.random = rand.Float64

@@ -168,11 +168,11 @@ func semicolons(head []byte) bool {
 	return bytes.Count(head, []byte(";")) > bytes.Count(head, []byte(","))
 }
 
-// guardedCell writes a cell that a spreadsheet would take for a formula behind an apostrophe, so that it shows the
+// GuardedCell writes a cell that a spreadsheet would take for a formula behind an apostrophe, so that it shows the
 // text. Names of people and groups come from others, and a formula can send away what stands beside it. A cell that
 // begins with an apostrophe gets one more, so that bareCell gives every cell back as it was. The wide forms are for
 // spreadsheets in Chinese and Japanese.
-func guardedCell(cell string) string {
+func GuardedCell(cell string) string {
 	if needsGuard(cell) {
 		return "'" + cell
 	}

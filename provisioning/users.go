@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"ssobridge/idp/directory"
 	"ssobridge/store"
@@ -24,10 +25,15 @@ func (s *Service) ConfirmUsers(ctx context.Context, keys []store.UserKey, actor 
 	return n, nil
 }
 
+// Now is the time by this service's clock.
+func (s *Service) Now() time.Time { return s.now() }
+
 // SuspendUser and ResumeUser stop an SSO user and let it go on. Errors are the store's: ErrNotFound, and ErrConflict
 // for one that is suspended already, or is not.
 func (s *Service) SuspendUser(ctx context.Context, k store.UserKey, actor string) error {
-	if err := s.ledger.Suspend(ctx, k, s.userEvent("suspend-user", k, actor)); err != nil {
+	e := s.userEvent("suspend-user", k, actor)
+	e.At = time.Time{} // when it is stored, as the row says too: by that a suspension is known as the row's last change
+	if err := s.ledger.Suspend(ctx, k, e); err != nil {
 		return fmt.Errorf("suspend the SSO user of person %s in account %s: %w", k.Person, k.Account, err)
 	}
 	s.waiters.notify(userID{k.Person, k.Account}) // who waits for its creation is told now
@@ -135,8 +141,10 @@ func (s *Service) CreateAgain(ctx context.Context, p directory.Entry, account st
 
 // ManualTaskDone ticks manual work off. ErrNotFound of the store: no such work is open.
 func (s *Service) ManualTaskDone(ctx context.Context, k store.UserKey, kind, actor string) error {
-	if kind != store.ItemLeaver && kind != store.ItemDrift {
-		return &InputError{Field: "kind", Fault: fmt.Sprintf("%.40q is not known", kind), Fix: "give leaver or drift"}
+	switch kind {
+	case store.ItemLeaver, store.ItemDrift, store.ItemData:
+	default:
+		return &InputError{Field: "kind", Fault: fmt.Sprintf("%.40q is not known", kind), Fix: "give leaver, drift or data"}
 	}
 	event := s.userEvent("work-done", k, actor)
 	event.Reason = kind

@@ -58,13 +58,18 @@ func (s *Service) missing(p directory.Entry, h mapping.Hit) (kind, why string) {
 		return store.ItemBlocked, fmt.Sprintf("mapping %d gives role owner, but no external_id of the owner was told",
 			h.Mapping.ID)
 	}
-	if _, err := s.Body(p, Assignment{Account: h.Account, Role: h.Role, Mapping: h.Mapping, Group: h.Group}); err != nil {
+	if _, err := s.Body(p, assignmentOf(h)); err != nil {
 		return store.ItemBlocked, err.Error()
 	}
 	if h.Mapping.AtSignIn {
 		return leftToSignIn, h.Reason()
 	}
 	return store.ItemCreate, h.Reason()
+}
+
+// assignmentOf is the assignment that a hit gives.
+func assignmentOf(h mapping.Hit) Assignment {
+	return Assignment{Account: h.Account, Role: h.Role, Mapping: h.Mapping, Group: h.Group}
 }
 
 // toldOwner tells a user that an admin told to be the account owner's.

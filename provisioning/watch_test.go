@@ -179,7 +179,7 @@ func TestWatchDoesNotApply(t *testing.T) {
 			if err := w.db.Ledger().SetProvisioningPause(w.tb.Context(), "restore", store.Event{Action: "hold"}); err != nil {
 				w.tb.Fatal(err)
 			}
-		}, "creations are on hold"},
+		}, "provisioning is paused"},
 		{"while another is applied", 3, func(w *planWorld) {
 			w.plan()
 			w.mustApply(provisioning.ApplyOptions{})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -62,6 +63,12 @@ func (s *Accounts) ReplaceAll(ctx context.Context, all []Account, e Event) error
 				string(a.ID), a.Name, a.BillingStatus, micros(seen)); err != nil {
 				return err
 			}
+			if b, known := before[a.ID]; known {
+				a.PlanType = b.PlanType
+				if err := inSteps(ctx, tx, accountNotices(b, a, now)...); err != nil {
+					return err
+				}
+			}
 		}
 		return addEvents(ctx, tx, now, []Event{e})
 	})
@@ -103,10 +110,38 @@ func (s *Accounts) Put(ctx context.Context, a Account, e Event) error {
 			string(a.ID), a.Name, a.BillingStatus, micros(a.SeenAt), a.PlanType, micros(a.CheckedAt)); err != nil {
 			return err
 		}
+		if known {
+			if err := inSteps(ctx, tx, accountNotices(before, a, now)...); err != nil {
+				return err
+			}
+		}
 		return addEvents(ctx, tx, now, []Event{e})
 	})
 	s.db.changes.forget()
 	return err
+}
+
+// accountNotices report that the status or the plan of a client account has changed. What was not known before is no
+// change.
+func accountNotices(was, is Account, now time.Time) (all []step) {
+	report := func(class NoticeClass, from, to string) {
+		if from == "" || to == "" || from == to {
+			return
+		}
+		n := NoticeRecord{At: now, Class: class, Account: is.ID, Subject: string(is.ID),
+			Detail: DetailOf(map[string]any{"was": from, "is": to})}
+		all = append(all, n.step())
+	}
+	class := NoticeAccountStatus
+	switch strings.ToLower(is.BillingStatus) {
+	case "canceled", "cancelled":
+		class = NoticeAccountCancelled
+	case "disabled":
+		class = NoticeAccountDisabled
+	}
+	report(class, was.BillingStatus, is.BillingStatus)
+	report(NoticeAccountTier, was.PlanType, is.PlanType)
+	return all
 }
 
 // holdChanges puts those who may raise the change counter one after the other on PostgreSQL: what they compare is then
@@ -133,6 +168,12 @@ func (s *Accounts) List(ctx context.Context) ([]Account, error) {
 	all, err := collect(ctx, s.db.engine.reader(), scanAccount, `
 		SELECT `+accountColumns+` FROM accounts ORDER BY id`)
 	return all, s.db.explain("list client accounts", err)
+}
+
+// Any tells whether a client account was ever listed.
+func (s *Accounts) Any(ctx context.Context) (any bool, err error) {
+	err = s.db.engine.reader().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM accounts)`).Scan(&any)
+	return any, s.db.explain("look for a client account", err)
 }
 
 const accountColumns = `id, name, billing_status, seen_at, plan_type, checked_at`

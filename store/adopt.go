@@ -24,6 +24,7 @@ const (
 	TakenPerson  Adoption = "taken_person"  // (person, account) has another external id, or is being sent
 	TakenID      Adoption = "taken_id"      // the external id or login name stands at another row
 	TakenCase    Adoption = "taken_case"    // the external id stands at another row in another letter case
+	MovedAway    Adoption = "moved_away"    // the person was moved to a source, see MoveToSource
 	NotAdoptable Adoption = "not_adoptable" // can't be stored: no external id, an unknown state
 )
 
@@ -40,8 +41,8 @@ const adoptMost = 1000
 //	anything else, or a row that is being sent: left alone
 //
 // What is not told of a row that is there (provider, login name, mail, names) stays. An external id or login name that
-// stands at another row, the external id in any letter case, leaves the row alone as well. What became of each is
-// returned in order.
+// stands at another row, the external id in any letter case, leaves the row alone as well. Somebody who was moved to a
+// source gets no row by the former id. What became of each is returned in order.
 func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoption, error) {
 	const what = "adopt SSO users"
 	if len(users) > adoptMost {
@@ -49,9 +50,9 @@ func (s *Ledger) Adopt(ctx context.Context, users []SSOUser, e Event) ([]Adoptio
 	}
 	// On PostgreSQL somebody may store the same id between the look and the insertion. Looked at again, it is seen.
 	const tries = 3
-	ids := make([]string, len(users))
-	for i, u := range users {
-		ids[i] = u.ExternalID
+	ids := make([]string, 0, 2*len(users))
+	for _, u := range users {
+		ids = append(ids, u.ExternalID, personLock(u.Person))
 	}
 	for try := 1; ; try++ {
 		became := make([]Adoption, len(users))
@@ -154,6 +155,9 @@ func adopt(ctx context.Context, tx querier, u SSOUser, now time.Time) (Adoption,
 		return "", err
 	}
 	if isNew {
+		if to, err := movedTo(ctx, tx, u.Person); err != nil || to != "" {
+			return MovedAway, err
+		}
 		u.MaybeSent, u.Attempts, u.NextAttempt, u.LeaseUntil = false, 0, time.Time{}, time.Time{}
 		u.ErrorKey, u.ErrorText, u.Priority, u.Plan, u.Before = "", "", SignInPriority, 0, ""
 		u.Failures, u.Earliest = 0, time.Time{}

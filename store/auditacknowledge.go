@@ -106,6 +106,7 @@ func scanAcknowledgement(row scanner) (k Acknowledgement, err error) {
 type acknowledged struct {
 	numbers map[string]int64
 	passed  map[int64]bool // those that were met
+	last    time.Time      // when the last one was given
 }
 
 // acknowledgements reads those that are ours. One that is not counts for nothing: its break is found again.
@@ -120,9 +121,34 @@ func (a *Audit) acknowledgements(ctx context.Context, holds func(message, signat
 	for _, k := range all {
 		if holds(k.Message(), k.Signature) {
 			known.numbers[string(k.Digest)] = k.Number
+			if k.At.After(known.last) {
+				known.last = k.At
+			}
 		}
 	}
 	return known, nil
+}
+
+// ForeignEvents says how the events stand that nobody of ours wrote and the chain knows as such: whether one of them is
+// not acknowledged, and when something was last acknowledged. holds is as for Verify. Verification alone believes no
+// mark in the database; this is for those who look twice a minute.
+func (a *Audit) ForeignEvents(ctx context.Context, holds func(message, signature []byte) bool) (open bool,
+	last time.Time, err error) {
+	const what = "look for foreign events of the audit that are not acknowledged"
+	acks, err := a.acknowledgements(ctx, holds)
+	if err != nil {
+		return false, last, err
+	}
+	links, err := collect(ctx, a.db.engine.reader(), scanChained, `
+		SELECT `+chainColumns+` FROM audit_chain WHERE foreign_event = 1 ORDER BY event LIMIT $1`, maxParts)
+	if err != nil {
+		return false, last, a.db.explain(what, err)
+	}
+	// As many as that are too many to say that all are known.
+	open = len(links) == maxParts || slices.ContainsFunc(links, func(l chained) bool {
+		return !acks.pass(foreignPart(l.Link))
+	})
+	return open, acks.last, nil
 }
 
 // pass tells whether a part of a break is acknowledged.

@@ -18,6 +18,7 @@ type eventWriting struct{}
 type eventWriter struct {
 	own  *[]Event // those that it wrote
 	macs vouching
+	made string // the id of what the transaction makes, for the claim of a request with a key; "": nothing new
 }
 
 func eventWriterOf(ctx context.Context) (*eventWriter, error) {

@@ -20,55 +20,67 @@ type largeCounts struct {
 }
 
 type largeCount struct {
-	n  int
-	at time.Time // monotonic; an age, not a rule about time
+	sum any
+	at  time.Time // monotonic; an age, not a rule about time
 }
 
 // tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. batch
 // counts those behind a place in an index (nil: from its start), countBatch at most, and tells where these end if they
 // are as many. So no statement is long.
 func (db *DB) tally(ctx context.Context, what string, batch func(from any) (n int, to any, err error)) (int, error) {
-	if n, ok := db.large.get(what); ok {
-		return n, nil
+	return tallyOf(ctx, db, what, func(from any, sum *int) (n int, to any, err error) {
+		n, to, err = batch(from)
+		*sum += n
+		return n, to, err
+	})
+}
+
+// tallyOf is tally of what batch adds up of the rows that it counts. Nobody changes a sum that was returned.
+func tallyOf[T any](ctx context.Context, db *DB, what string,
+	batch func(from any, sum *T) (n int, to any, err error)) (sum T, err error) {
+	if known, ok := db.large.get(what).(T); ok {
+		return known, nil
 	}
-	n, to, err := batch(nil)
+	n, to, err := batch(nil, &sum)
 	if err != nil || n < countBatch {
-		return n, err
+		return sum, err
 	}
 	// One counts, the others wait for its number, each as long as its own request lasts.
 	select {
 	case db.large.counting <- struct{}{}:
 	case <-ctx.Done():
-		return 0, ctx.Err()
+		return sum, ctx.Err()
 	}
 	defer func() { <-db.large.counting }()
-	if n, ok := db.large.get(what); ok {
-		return n, nil
+	if known, ok := db.large.get(what).(T); ok {
+		return known, nil
 	}
-	for more := n; more == countBatch; n += more {
-		if more, to, err = batch(to); err != nil {
-			return 0, err
+	for n == countBatch {
+		if n, to, err = batch(to, &sum); err != nil {
+			return sum, err
 		}
 	}
-	db.large.put(what, n)
-	return n, nil
+	db.large.put(what, sum)
+	return sum, nil
 }
 
-// get is a number that is remembered still.
-func (l *largeCounts) get(what string) (int, bool) {
+// get is a sum that is remembered still; nil: none is.
+func (l *largeCounts) get(what string) any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	c, ok := l.known[what]
-	return c.n, ok && time.Since(c.at) < countedFor
+	if c, ok := l.known[what]; ok && time.Since(c.at) < countedFor {
+		return c.sum
+	}
+	return nil
 }
 
-func (l *largeCounts) put(what string, n int) {
+func (l *largeCounts) put(what string, sum any) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.known == nil {
 		l.known = map[string]largeCount{}
 	}
-	l.known[what] = largeCount{n, time.Now()}
+	l.known[what] = largeCount{sum, time.Now()}
 }
 
 // CountByState tells how many rows of the ledger are in each state; a number of 10,000 and more may be a minute old.

@@ -21,6 +21,9 @@ type Options struct {
 	// Existing has Open refuse with ErrNoStore where there is no store, instead of making one: a database that was lost
 	// must not come back empty, as if nobody had ever been there.
 	Existing bool
+	// AsIs has Open refuse with ErrOlderSchema a store of an older schema, instead of bringing it up: whoever only looks
+	// must not change what a program of the version before goes on with.
+	AsIs bool
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// Logger hears of migrations and of trouble that no caller is told; nil means nobody.
@@ -30,6 +33,9 @@ type Options struct {
 	Voucher Voucher
 	// Journal gets what is revoked, before its commit; nil means nobody.
 	Journal Journal
+	// Span begins a span within the one of ctx: a transaction, or a statement. end takes the method of this package that
+	// it stands in, never a value of it; it is nil where nothing is recorded. Default nil: no spans.
+	Span func(ctx context.Context, name string) (_ context.Context, end func(of, result string, err error))
 }
 
 // DB is the open database. One small type for each concern hangs off it; each
@@ -82,7 +88,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open store: %w", err)
 	}
-	db.engine = newCounted(db.engine, &db.work)
+	db.engine = newCounted(db.engine, &db.work, o.Span)
 	db.session = sessionStatement(db.engine)
 	if observe != nil {
 		db.engine = observe(db.engine)

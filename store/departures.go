@@ -152,32 +152,46 @@ func (b *Budget) GiveBack(ctx context.Context, class string, left time.Duration)
 }
 
 const (
-	// tokenSpacing keeps token requests of all processes apart: Constant Contact takes one a second.
+	// tokenSpacing keeps token requests of all processes apart: Constant Contact takes one a second. It counts from the
+	// answer, as with calls: when a request arrived there, nobody here sees.
 	tokenSpacing = 1100 * time.Millisecond
+	// tokenFlight is for a request that nobody says to be answered, since its process was killed or its answer is slow.
+	tokenFlight = 3 * time.Second
 	// longestTokenPause bounds what one refusal makes everybody wait, and longestTokenLine what can be true of a mark.
 	longestTokenPause = time.Minute
 	longestTokenLine  = 2 * time.Minute
 )
 
-// ReserveToken takes the next slot for a token request; it comes after wait. Where that is more than longestTokenPause,
-// nobody waits for it, and none is taken: else whoever asks again and again would make the line longer for all.
+// ReserveToken takes the slot for a token request: it goes now, and TokenAnswered follows. Where wait is not 0 the slot
+// is not free and not taken: the caller asks again after wait, or sooner, since the one before it may be answered.
 func (b *Budget) ReserveToken(ctx context.Context) (wait time.Duration, err error) {
 	err = b.db.write(ctx, "reserve a token request", func(ctx context.Context, tx querier) error {
 		row, err := b.lock(ctx, tx)
 		if err != nil {
 			return err
 		}
-		slot := row.now
-		if row.token.After(slot) {
-			slot = row.token
-		}
-		if wait = slot.Sub(row.now); wait > longestTokenPause {
+		if wait = max(0, row.token.Sub(row.now)); wait > 0 {
 			return nil
 		}
-		row.token = slot.Add(tokenSpacing)
+		row.token = row.now.Add(tokenFlight)
 		return b.save(ctx, tx, row)
 	})
 	return wait, err
+}
+
+// TokenAnswered says that the token request is answered, or was given up, for which ReserveToken took the slot.
+func (b *Budget) TokenAnswered(ctx context.Context) error {
+	return b.db.write(ctx, "record the answer of a token request", func(ctx context.Context, tx querier) error {
+		row, err := b.lock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if row.token.Sub(row.now) > tokenFlight {
+			return nil // the token server wants to be left alone for longer
+		}
+		row.token = row.now.Add(tokenSpacing)
+		return b.save(ctx, tx, row)
+	})
 }
 
 // TokenThrottled notes that the token server wants to be left alone for so long: nobody asks before, at most a minute.

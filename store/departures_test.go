@@ -108,12 +108,26 @@ func TestTokenSlots(t *testing.T) {
 			t.Errorf("wait %v, %v, want %v", wait, err, want)
 		}
 	}
+	answered := func(b *store.Budget) {
+		t.Helper()
+		if err := b.TokenAnswered(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
 	reserve(one, 0)
+	c.now = c.now.Add(900 * time.Millisecond) // a busy machine sent it late
+	reserve(two, 2100*time.Millisecond)       // nobody knows when it arrives
+	answered(one)
 	reserve(two, 1100*time.Millisecond)
-	reserve(one, 2200*time.Millisecond)
+	reserve(one, 1100*time.Millisecond) // who waits takes none
+	c.now = c.now.Add(1100 * time.Millisecond)
+	reserve(two, 0)
+	c.now = c.now.Add(3 * time.Second)
+	reserve(one, 0) // two was killed meanwhile
 	if err := two.TokenThrottled(t.Context(), 10*time.Second); err != nil {
 		t.Fatal(err)
 	}
+	answered(one)
 	reserve(one, 10*time.Second)
 	c.now = c.now.Add(time.Minute)
 	reserve(one, 0)

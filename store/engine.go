@@ -78,7 +78,7 @@ func (db *DB) write(ctx context.Context, what string, fn work) error {
 	err := db.engine.write(ctx, func(ctx context.Context, tx querier) error {
 		own = nil // it is run again where another one crossed it
 		revoked.noted, revoked.entries = nil, nil
-		ctx = context.WithValue(context.WithValue(ctx, eventWriting{}, &eventWriter{&own, vouching{db.voucher}}),
+		ctx = context.WithValue(context.WithValue(ctx, eventWriting{}, &eventWriter{own: &own, macs: vouching{db.voucher}}),
 			revoking{}, revoked)
 		if err := fn(ctx, tx); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -29,10 +30,14 @@ func (e *CaseClashError) Error() string {
 func (e *CaseClashError) Is(target error) bool { return target == ErrConflict }
 
 // checkExternalID is called before a row with u's external id is stored, and before any other row is locked. It returns
-// a *CaseClashError where another row has the id in another letter case.
+// a *CaseClashError where another row has the id in another letter case, and ErrMovedAway where the person was moved to
+// a source.
 func checkExternalID(ctx context.Context, tx querier, u SSOUser) error {
-	if err := lockExternalIDs(ctx, tx, u.ExternalID); err != nil {
+	if err := lockExternalIDs(ctx, tx, u.ExternalID, personLock(u.Person)); err != nil {
 		return err
+	}
+	if to, err := movedTo(ctx, tx, u.Person); err != nil || to != "" {
+		return cmp.Or(err, ErrMovedAway)
 	}
 	return findCaseClash(ctx, tx, u)
 }
@@ -100,6 +105,19 @@ func caseForms(id string) [4]string {
 	lower := strings.ToLower(id)
 	first, size := utf8.DecodeRuneInString(lower)
 	return [4]string{id, lower, strings.ToUpper(id), string(unicode.ToUpper(first)) + lower[size:]}
+}
+
+// ExternalID returns the rows that have an external id, in any letter case; there is at most one but where a version
+// stored several that did not refuse them.
+func (s *Ledger) ExternalID(ctx context.Context, provider, id string) ([]UserKey, error) {
+	forms := caseForms(id)
+	all, err := collect(ctx, s.db.engine.reader(), func(row scanner) (k UserKey, err error) {
+		return k, row.Scan(&k.Person, &k.Account)
+	}, `
+		SELECT person_id, account FROM sso_users
+		 WHERE LOWER(external_id) IN (LOWER($1), LOWER($2), LOWER($3), LOWER($4)) AND LOWER(external_provider) = LOWER($5)
+		 ORDER BY person_id, account LIMIT 10`, forms[0], forms[1], forms[2], forms[3], provider)
+	return all, s.db.explain("look up an external id", err)
 }
 
 // CaseClashes lists rows whose external ids differ in letter case only, at most limit, those that clash one after the

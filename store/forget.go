@@ -28,7 +28,9 @@ type Forgotten struct {
 	Work     int64 `json:"work,omitempty"`  // by hand at Constant Contact
 	Requests int64 `json:"requests,omitempty"`
 	Factors  int64 `json:"second_factors,omitempty"`
-	Names    int64 `json:"names,omitempty"` // by which lists call the person
+	Names    int64 `json:"names,omitempty"`         // by which lists call the person
+	Claims   int64 `json:"source_claims,omitempty"` // what a source said of the person
+	Moves    int64 `json:"moves,omitempty"`         // to a source of people, by which they were no more to be created
 }
 
 // Remains is why a person can't be forgotten yet.
@@ -146,6 +148,7 @@ func loginsOf(ctx context.Context, tx querier, f Forget, found spread) (map[stri
 		names[f.Bare(i.Login)] = true
 	}
 	delete(names, "")
+	names[KnownByToken(f.Person)] = true
 	return names, nil
 }
 
@@ -172,9 +175,7 @@ func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Re
 			r.Users = append(r.Users, u.Account)
 		}
 	}
-	if r.Requests, err = collect(ctx, tx, scanID, `
-		SELECT id FROM account_requests
-		 WHERE person_id = $1 AND person_id <> '' AND state NOT IN ('created', 'conflict', 'refused') ORDER BY id`, string(p)); err != nil {
+	if r.Requests, err = ordered(ctx, tx, p); err != nil {
 		return r, err
 	}
 	r.Mappings, err = collect(ctx, tx, scanID, `
@@ -182,6 +183,13 @@ func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Re
 		UNION SELECT id FROM mappings_off WHERE person_id = $1
 		ORDER BY id`, string(p))
 	return r, err
+}
+
+// ordered are the open orders of client accounts that a person is to own.
+func ordered(ctx context.Context, q querier, p PersonID) ([]int64, error) {
+	return collect(ctx, q, scanID, `
+		SELECT id FROM account_requests
+		 WHERE person_id = $1 AND person_id <> '' AND state NOT IN ('created', 'conflict', 'refused') ORDER BY id`, string(p))
 }
 
 // forget removes or empties everything but the ledger's rows.
@@ -210,6 +218,7 @@ func (db *DB) forget(
 		}
 		done.Items += n
 	}
+	var movedHere int64
 	for _, step := range []struct {
 		count *int64
 		text  string
@@ -221,6 +230,12 @@ func (db *DB) forget(
 			DELETE FROM traces WHERE sign_in IN (SELECT sign_in FROM traces WHERE newest = 1 AND person = $1 AND person <> '')`, []any{string(p)}},
 		{&done.Names, `
 			DELETE FROM people WHERE person_id = $1`, []any{string(p)}},
+		{&done.Claims, `
+			DELETE FROM source_people WHERE person_id = $1`, []any{string(p)}},
+		{&done.Moves, `
+			DELETE FROM moved_people WHERE person_id = $1`, []any{string(p)}},
+		{&movedHere, `
+			DELETE FROM moved_people WHERE moved_to = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
@@ -233,6 +248,8 @@ func (db *DB) forget(
 			DELETE FROM person_browsers WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM trace_captures WHERE person = $1`, []any{string(p)}},
+		{new(int64), `
+			DELETE FROM source_sessions WHERE person_id = $1 AND person_id <> ''`, []any{string(p)}},
 		// Their NameIDs stay taken, as hashes: nobody else becomes them at a service provider that still has their account.
 		{new(int64), `
 			UPDATE name_ids SET person_id = '' WHERE person_id = $1 AND person_id <> ''`, []any{string(p)}},
@@ -251,6 +268,7 @@ func (db *DB) forget(
 		}
 		*step.count = n
 	}
+	done.Moves += movedHere
 	for login := range logins {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM known_browsers WHERE login = $1`, login)

@@ -180,3 +180,75 @@ func TestNoStore(t *testing.T) {
 	o.Existing = true
 	must(t, openStore(t, o).Close())
 }
+
+// A restore that is cut off between setting the database aside and putting the copy in its place is taken back by the
+// next start, with what was in the log alone (REAL-86). A second name that it did not give is refused as before.
+func TestRestoreCutOff(t *testing.T) {
+	// killed leaves a database whose last event is in its log alone, as a program that was killed does.
+	killed := func(t *testing.T) (path string) {
+		t.Helper()
+		dir := t.TempDir()
+		path = filepath.Join(dir, "store.db")
+		db := openStore(t, store.Options{DSN: "sqlite:" + path})
+		must(t, db.Audit().Add(t.Context(), store.Event{Action: "in the log alone"}))
+		other := filepath.Join(t.TempDir(), "store.db")
+		for _, tail := range []string{"", "-wal"} {
+			raw, err := os.ReadFile(path + tail)
+			must(t, err)
+			must(t, os.WriteFile(other+tail, raw, 0o600))
+		}
+		if info, err := os.Stat(other + "-wal"); err != nil || info.Size() == 0 {
+			t.Fatalf("nothing is in the log alone: %v", err)
+		}
+		return other
+	}
+	const aside = ".before-20261130T041500Z"
+	for name, c := range map[string]struct {
+		cut  func(t *testing.T, path string)
+		fine bool
+	}{
+		"after the link": {func(t *testing.T, path string) { must(t, os.Link(path, path+aside)) }, true},
+		"after the log was set aside": {func(t *testing.T, path string) {
+			must(t, os.Link(path, path+aside))
+			must(t, os.Rename(path+"-wal", path+aside+"-wal"))
+		}, true},
+		"while it was taken back": {func(t *testing.T, path string) {
+			must(t, os.Link(path, path+aside+"-2"))
+			must(t, os.Rename(path+"-wal", path+aside+"-2-wal"))
+			must(t, os.Rename(path+aside+"-2-wal", path+"-wal"))
+		}, true},
+		"a name of somebody else's": {func(t *testing.T, path string) { must(t, os.Link(path, path+".before-yesterday")) },
+			false},
+		"a third name": {func(t *testing.T, path string) {
+			must(t, os.Link(path, path+aside))
+			must(t, os.Link(path, path+".copy"))
+		}, false},
+		"a log under both names": {func(t *testing.T, path string) {
+			must(t, os.Link(path, path+aside))
+			must(t, os.WriteFile(path+aside+"-wal", []byte("x"), 0o600))
+		}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := killed(t)
+			c.cut(t, path)
+			db, err := store.Open(t.Context(), store.Options{DSN: "sqlite:" + path, Existing: true})
+			if !c.fine {
+				if !errors.Is(err, store.ErrTwoNames) {
+					t.Errorf("got %v, want ErrTwoNames", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer db.Close()
+			events, err := db.Audit().List(t.Context(), store.Filter{Action: "in the log alone", Limit: 10})
+			if err != nil || len(events) != 1 {
+				t.Errorf("%d events of the log, %v", len(events), err)
+			}
+			if left, _ := filepath.Glob(path + ".before-*"); len(left) > 0 {
+				t.Errorf("left: %q", left)
+			}
+		})
+	}
+}

@@ -71,8 +71,14 @@ type SSOUser struct {
 	CreatedAt        time.Time
 	UpdatedAt        time.Time
 	Priority         Priority
-	Plan             int64 // the plan that made it; 0: none
-	Before           State // of a suspended row: what it goes back to
+	Plan             int64     // the plan that made it; 0: none
+	Before           State     // of a suspended row: what it goes back to
+	FirstSignIn      time.Time // by a Response of ours; zero: not since that is noted
+	SignedIn         time.Time // the last one, to a day
+
+	// Changed is the open manual task about the person's data, as far as NoteChanged and DropChanged need it; nil: none.
+	// Get alone reads it.
+	Changed *ManualTask
 }
 
 // Ledger is the record of whom we created at Constant Contact, and of whom we
@@ -94,16 +100,17 @@ func (db *DB) Ledger() *Ledger { return &Ledger{db} }
 const userColumns = `person_id, account, external_id, external_provider, login_name, contact_email,
 	first_name, last_name, role, mapping, state, maybe_sent, attempts, next_attempt, lease_until,
 	error_key, error_text, created_at, updated_at, class, plan, before_state, failures, earliest_attempt,
-	error_cause, cause_at, throttles`
+	error_cause, cause_at, throttles, first_sign_in_at, signed_in_at`
 
 func scanUser(row scanner) (u SSOUser, err error) {
-	var next, lease, created, updated, earliest, causeAt int64
+	var next, lease, created, updated, earliest, causeAt, first, signedIn int64
 	err = row.Scan(&u.Person, &u.Account, &u.ExternalID, &u.ExternalProvider, &u.LoginName, &u.ContactEmail,
 		&u.FirstName, &u.LastName, &u.Role, &u.Mapping, &u.State, &u.MaybeSent, &u.Attempts, &next, &lease,
 		&u.ErrorKey, &u.ErrorText, &created, &updated, &u.Priority, &u.Plan, &u.Before, &u.Failures, &earliest,
-		&u.Cause, &causeAt, &u.Throttles)
+		&u.Cause, &causeAt, &u.Throttles, &first, &signedIn)
 	u.NextAttempt, u.LeaseUntil, u.Earliest = fromMicros(next), fromMicros(lease), fromMicros(earliest)
 	u.CreatedAt, u.UpdatedAt = fromMicros(created), fromMicros(updated)
+	u.FirstSignIn, u.SignedIn = fromMicros(first), fromMicros(signedIn)
 	switch {
 	case u.ErrorText == "":
 		u.Cause = ""
@@ -119,22 +126,42 @@ func scanUser(row scanner) (u SSOUser, err error) {
 
 // Get returns the SSO user of (person, account). ErrNotFound.
 func (s *Ledger) Get(ctx context.Context, p PersonID, a AccountID) (SSOUser, error) {
-	u, err := getUser(ctx, s.db.engine.reader(), p, a)
+	var u SSOUser
+	var task ManualTask
+	var found int64
+	err := inSteps(ctx, s.db.engine.reader(), userStep(&u, p, a), step{
+		text: `
+		SELECT first_name, last_name, contact_email, found_at
+		  FROM changed_users WHERE person_id = $1 AND account = $2 AND done_at = 0`,
+		args: []any{string(p), string(a)}, none: true,
+		row: func(row scanner) error {
+			return row.Scan(&task.Now.FirstName, &task.Now.LastName, &task.Now.ContactEmail, &found)
+		},
+	})
+	if err == nil && found != 0 {
+		task.Person, task.Account, task.Kind, task.FoundAt = p, a, ItemData, fromMicros(found)
+		u.Changed = &task
+	}
 	return u, s.db.explain("get SSO user", err)
 }
 
 func getUser(ctx context.Context, q querier, p PersonID, a AccountID) (u SSOUser, err error) {
-	err = inSteps(ctx, q, step{
+	err = inSteps(ctx, q, userStep(&u, p, a))
+	return u, err
+}
+
+// userStep reads the row of (person, account).
+func userStep(u *SSOUser, p PersonID, a AccountID) step {
+	return step{
 		text: `
 		SELECT ` + userColumns + `
 		  FROM sso_users WHERE person_id = $1 AND account = $2`,
 		args: []any{string(p), string(a)},
 		row: func(row scanner) (err error) {
-			u, err = scanUser(row)
+			*u, err = scanUser(row)
 			return err
 		},
-	})
-	return u, err
+	}
 }
 
 // Person returns all SSO users of a person, by client account.
@@ -203,7 +230,7 @@ func insertUser(ctx context.Context, tx querier, u SSOUser, now time.Time) (isNe
 	n, err := rowsAffected(ctx, tx, `
 		INSERT INTO sso_users (`+userColumns+`, due_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
-		    $21, $22, $23, $24, '', 0, 0, $25)
+		    $21, $22, $23, $24, '', 0, 0, 0, 0, $25)
 		ON CONFLICT (person_id, account) DO NOTHING`,
 		string(u.Person), string(u.Account), u.ExternalID, u.ExternalProvider, u.LoginName, u.ContactEmail,
 		u.FirstName, u.LastName, string(u.Role), u.Mapping, string(u.State), u.MaybeSent, u.Attempts,

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -12,16 +13,24 @@ import (
 type ManualTask struct {
 	Person  PersonID
 	Account AccountID
-	Kind    string // ItemLeaver: delete the user. ItemDrift: change the role from Current to Role.
+	// ItemLeaver: delete the user. ItemDrift: change the role from Current to Role. ItemData: change Given to Now.
+	Kind    string
 	Login   string
 	Name    string
 	Current Role
 	Role    Role
 	Why     string
+	Given   UserData  // of ItemData: what Constant Contact was given
+	Now     UserData  // and what the directory has
 	Since   time.Time // when it was first seen
+	FoundAt time.Time // of ItemData: when Now was last different
 	DoneAt  time.Time
 	DoneBy  string
 }
+
+// ItemData is the kind of manual task that is no item of a plan: the person's name or mail address in the directory is
+// another one than Constant Contact was given. Sign-ins find it, too.
+const ItemData = "data"
 
 // ManualTaskFilter chooses work; zero fields do not filter.
 type ManualTaskFilter struct {
@@ -88,6 +97,17 @@ func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time
 				   AND (manual_work.done_at > 0 OR manual_work.login <> excluded.login OR manual_work.name <> excluded.name
 				        OR manual_work.told <> excluded.told OR manual_work.role <> excluded.role OR manual_work.why <> excluded.why)`,
 				micros(now), p.ID, after.person, after.account, upTo.person, upTo.account, micros(p.CreatedAt))
+			if err != nil {
+				return err
+			}
+			// What is new on the list, or open anew, began now.
+			_, err = tx.ExecContext(ctx, `
+				INSERT INTO notices (at, class, cause, ref, actor, subject, account, sp, detail, not_to, spread)
+				SELECT since, CASE kind WHEN 'leaver' THEN 'person.left' ELSE 'person.role_drift' END, '', '', 'worker',
+				       person_id, account, '', '', '', 0
+				  FROM manual_work
+				 WHERE (person_id, account) > ($1, $2) AND (person_id, account) <= ($3, $4) AND since = $5 AND plan = $6
+				   AND done_at = 0`, after.person, after.account, upTo.person, upTo.account, micros(now), p.ID)
 			return err
 		})
 }
@@ -146,34 +166,60 @@ func (s *Plans) ManualTasks(ctx context.Context, f ManualTaskFilter) ([]ManualTa
 	if f.Limit < 1 || f.Limit > 1000 {
 		return nil, s.db.explain(what, fmt.Errorf("limit %d: want 1 to 1000", f.Limit))
 	}
-	// The condition is put in as text, so that the index of the open work is used; what is done is sorted.
+	// The condition is put in as text, so that the indexes of the open work are used. Each table is searched by itself, so
+	// that no page sorts all of both.
 	condition := "done_at = 0"
 	if f.Done {
 		condition = "done_at > 0"
 	}
 	all, err := collect(ctx, s.db.engine.reader(), scanManualTask, `
-		SELECT person_id, account, kind, login, name, told, role, why, since, done_at, done_by
-		  FROM manual_work
-		 WHERE `+condition+` AND (since, person_id, account, kind) > ($1, $2, $3, $4) AND ($5 = '' OR kind = $5)
+		SELECT person_id, account, kind, login, name, told, role, why, since, done_at, done_by,
+		       given_first_name, given_last_name, given_email, first_name, last_name, contact_email, found_at
+		  FROM (SELECT * FROM (
+		       SELECT person_id, account, kind, login, name, told, role, why, since, done_at, done_by,
+		              '' AS given_first_name, '' AS given_last_name, '' AS given_email,
+		              '' AS first_name, '' AS last_name, '' AS contact_email, 0 AS found_at
+		         FROM manual_work
+		        WHERE `+condition+` AND (since, person_id, account, kind) > ($1, $2, $3, $4) AND ($5 = '' OR kind = $5)
+		        ORDER BY since, person_id, account, kind LIMIT $6) AS work
+		       UNION ALL
+		       SELECT * FROM (
+		       SELECT c.person_id, c.account, 'data', u.login_name, '', '', '', '', c.since, c.done_at, c.done_by,
+		              c.given_first_name, c.given_last_name, c.given_email,
+		              c.first_name, c.last_name, c.contact_email, c.found_at
+		         FROM changed_users c JOIN sso_users u ON u.person_id = c.person_id AND u.account = c.account
+		        WHERE c.`+condition+` AND (c.since, c.person_id, c.account) >= ($1, $2, $3)
+		          AND ((c.since, c.person_id, c.account) > ($1, $2, $3) OR $4 < 'data') AND $5 IN ('', 'data')
+		        ORDER BY c.since, c.person_id, c.account LIMIT $6) AS changed) AS tasks
 		 ORDER BY since, person_id, account, kind LIMIT $6`,
 		micros(f.After.Since), string(f.After.Person), string(f.After.Account), f.After.Kind, f.Kind, f.Limit)
 	return all, s.db.explain(what, err)
 }
 
 func scanManualTask(row scanner) (w ManualTask, err error) {
-	var since, done int64
+	var since, done, found int64
 	err = row.Scan(&w.Person, &w.Account, &w.Kind, &w.Login, &w.Name, &w.Current, &w.Role, &w.Why, &since, &done,
-		&w.DoneBy)
-	w.Since, w.DoneAt = fromMicros(since), fromMicros(done)
+		&w.DoneBy, &w.Given.FirstName, &w.Given.LastName, &w.Given.ContactEmail, &w.Now.FirstName, &w.Now.LastName,
+		&w.Now.ContactEmail, &found)
+	w.Since, w.DoneAt, w.FoundAt = fromMicros(since), fromMicros(done), fromMicros(found)
+	if w.Kind == ItemData { // shown as Constant Contact knows them, which is how an administrator finds them there
+		w.Name = strings.TrimSpace(w.Given.FirstName + " " + w.Given.LastName)
+	}
 	return w, err
 }
 
-// ManualTaskDone ticks work off: a leaver's row leaves the ledger, a drifted row gets its role, all in one transaction
-// with the event. A row that is not there any more is no matter. ErrNotFound: no such work is open. ErrConflict: the
-// row is being sent; its outcome must be stored first.
+// ManualTaskDone ticks work off: a leaver's row leaves the ledger, a drifted row gets its role, one whose person's data
+// changed gets these, all in one transaction with the event. A row that is not there any more is no matter.
+// ErrNotFound: no such work is open. ErrConflict: the row is being sent; its outcome must be stored first.
 func (s *Plans) ManualTaskDone(ctx context.Context, k UserKey, kind, by string, e Event) error {
 	return s.db.write(ctx, "tick off manual work", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
+		if kind == ItemData {
+			if err := doneChanged(ctx, tx, k, by, micros(now)); err != nil {
+				return err
+			}
+			return addEvents(ctx, tx, now, []Event{e})
+		}
 		var role Role
 		if err := tx.QueryRowContext(ctx, `
 			UPDATE manual_work SET done_at = $1, done_by = $2

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -68,6 +69,11 @@ func (s *Mappings) Add(ctx context.Context, m Mapping, owner *SSOUser, e Event) 
 				return err
 			}
 		}
+		w, err := eventWriterOf(ctx)
+		if err != nil {
+			return err
+		}
+		w.made = strconv.FormatInt(id, 10)
 		return addEvents(ctx, tx, now, []Event{e})
 	})
 	return id, err
@@ -123,17 +129,29 @@ func addMapping(ctx context.Context, tx querier, m Mapping, now time.Time) (id i
 
 // Replace deletes mappings and then adds others, all in one transaction with the events. ErrConflict: one to be deleted
 // is gone or no longer as it was, or one to be added clashes, as Add says, with those that stay or that were added
-// before it; nothing is changed then. An owner's mapping is neither deleted nor added so: it goes together with an SSO
-// user.
-func (s *Mappings) Replace(ctx context.Context, remove, add []Mapping, events []Event) error {
+// before it; nothing is changed then. An owner's mapping is not deleted so, since an SSO user would go with it. One is
+// added together with its user in owners, as Add does it; without one, or switched off, it is refused.
+func (s *Mappings) Replace(ctx context.Context, remove, add []Mapping, owners []SSOUser, events []Event) error {
 	const what = "replace mappings"
+	users := map[UserKey]SSOUser{}
+	ids := make([]string, 0, 2*len(owners))
+	for _, u := range owners {
+		users[UserKey{u.Person, u.Account}] = u
+		ids = append(ids, u.ExternalID, personLock(u.Person))
+	}
 	for _, m := range slices.Concat(remove, add) {
 		if m.Kind == PersonMapping && m.Role == Owner {
-			return s.db.explain(what, errOwnerMapping)
+			if _, told := users[UserKey{m.Person, m.Account}]; !told || m.ID != 0 || m.Off {
+				return s.db.explain(what, errOwnerMapping)
+			}
 		}
 	}
 	return s.db.change(ctx, what, func(ctx context.Context, tx querier) error {
 		now := s.db.now()
+		// All at once and in one order, so that two who store several do not wait for each other.
+		if err := lockExternalIDs(ctx, tx, ids...); err != nil {
+			return err
+		}
 		for _, was := range remove {
 			switch err := takeUnchanged(ctx, tx, was); {
 			case errors.Is(err, ErrNotFound):
@@ -152,6 +170,12 @@ func (s *Mappings) Replace(ctx context.Context, remove, add []Mapping, events []
 			}
 			if err := remember(ctx, tx, MappingAdded, id, m, now, actorOf(events)); err != nil {
 				return err
+			}
+			if m.Role != Owner || m.Kind != PersonMapping {
+				continue
+			}
+			if err := tellOwner(ctx, tx, users[UserKey{m.Person, m.Account}], id, now); err != nil {
+				return fmt.Errorf("add mapping %d of %d, of an owner: %w", n+1, len(add), err)
 			}
 		}
 		return addEvents(ctx, tx, now, events)
@@ -184,7 +208,7 @@ func addSwitched(ctx context.Context, tx querier, m Mapping, now time.Time) (id 
 	return m.ID, placeMapping(ctx, tx, m, now)
 }
 
-var errOwnerMapping = errors.New("an owner's mapping is added and removed by itself")
+var errOwnerMapping = errors.New("an owner's mapping is added with its user, and removed by itself")
 
 // tellOwner puts an SSO user that exists already into the ledger.
 func tellOwner(ctx context.Context, tx querier, u SSOUser, mapping int64, now time.Time) error {
@@ -226,6 +250,12 @@ func (s *Mappings) List(ctx context.Context) ([]Mapping, error) {
 		SELECT `+mappingColumns+`
 		  FROM mappings ORDER BY priority, id`)
 	return all, s.db.explain("list mappings", err)
+}
+
+// Any tells whether a mapping is switched on.
+func (s *Mappings) Any(ctx context.Context) (any bool, err error) {
+	err = s.db.engine.reader().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM mappings)`).Scan(&any)
+	return any, s.db.explain("look for a mapping", err)
 }
 
 // ListOff returns the mappings that are switched off, by priority and then id.

@@ -32,6 +32,7 @@ type schema struct {
 	logger  *slog.Logger
 
 	existing bool // see Options.Existing
+	asIs     bool // see Options.AsIs
 }
 
 // migrate runs the pending migrations. A program runs on its own schema and on the next one, so that replicas can be
@@ -56,6 +57,9 @@ func migrate(ctx context.Context, s schema) (upgraded bool, err error) {
 		if err := s.checkShape(ctx, version); err != nil || version == latest {
 			return false, err
 		}
+	}
+	if s.asIs {
+		return false, fmt.Errorf("%w: it has version %d, and this program has %d", ErrOlderSchema, version, latest)
 	}
 	db, err := s.open()
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -59,6 +60,12 @@ func ownName(older string) string {
 	return older[:min(len(older), maxName-len(nameSuffix))] + nameSuffix
 }
 
+// neverSays tells a refusal that will be the same each time: of class 42 (there is no such table, column or function,
+// or not for us) or 0A (a feature that is not there). All others may pass.
+func neverSays(e *pgconn.PgError) bool {
+	return strings.HasPrefix(e.Code, "42") || strings.HasPrefix(e.Code, "0A")
+}
+
 // older looks for connections under the name that the version before this one goes by, of the same user to the same
 // database.
 func (p *postgres) older(ctx context.Context) (found bool, err error) {
@@ -67,8 +74,7 @@ func (p *postgres) older(ctx context.Context) (found bool, err error) {
 		                WHERE datname = current_database() AND usename = current_user AND application_name = $1)`,
 		p.olderName).Scan(&found)
 	var refused *pgconn.PgError
-	if errors.As(err, &refused) && slices.Contains([]string{"42501", "42P01", "42703", "0A000"}, refused.Code) {
-		// insufficient_privilege, undefined_table, undefined_column, feature_not_supported: it will never say.
+	if errors.As(err, &refused) && neverSays(refused) {
 		err = fmt.Errorf("%w: %w", errNeverSays, err)
 	}
 	return found, err
@@ -125,7 +131,7 @@ func openPostgres(ctx context.Context, o Options) (_ *postgres, upgraded bool, e
 		open:     func() (*sql.DB, error) { return stdlib.OpenDB(*plain), nil },
 		options:  []goose.ProviderOption{goose.WithLocker(locker)},
 		logger:   o.Logger,
-		existing: o.Existing,
+		existing: o.Existing, asIs: o.AsIs,
 	}); err != nil {
 		var refused *pgconn.PgError
 		if errors.As(err, &refused) && refused.Code == "3D000" { // invalid_catalog_name

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"fmt"
 	"net/url"
 	"testing"
 
@@ -37,4 +38,34 @@ func TestPostgresSerializable(t *testing.T) {
 		Empty:    func(tb testing.TB) store.Options { return serializable(tb, empty(tb)) },
 		Parallel: true, // no part knows another one's database
 	})
+}
+
+// A server that stops, starts or is too busy, and refuses therefore to say where it stands, is no other place: that
+// would end all sessions. One that never says is known by the rest.
+func TestPostgresPlace(t *testing.T) {
+	o := storetest.PostgresMigrated(t, storetest.Postgres(t))(t)
+	db := openStore(t, o)
+	known, err := db.Revocations().Standing(t.Context())
+	if err != nil || known.Place == "" {
+		t.Fatalf("where it stands: %+v, %v", known, err)
+	}
+	// Another function is found before the server's own from the next connection on.
+	run := func(query string) {
+		t.Helper()
+		if err := db.WriteRaw(t.Context(), func(exec func(string, ...any) error) error { return exec(query) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	run(`DO $$ BEGIN
+		EXECUTE format('ALTER DATABASE %I SET search_path = public, pg_catalog', current_database());
+	END $$`)
+	for code, passes := range map[string]bool{"57P01": true, "57P03": true, "57014": true, "53300": true, "42501": false,
+		"42883": false, "0A000": false} {
+		run(fmt.Sprintf(`CREATE OR REPLACE FUNCTION public.pg_control_system(OUT system_identifier BIGINT) LANGUAGE plpgsql
+			AS $$ BEGIN RAISE EXCEPTION 'refused' USING ERRCODE = '%s'; END $$`, code))
+		st, err := openStore(t, o).Revocations().Standing(t.Context())
+		if err != nil || passes != (st.Place == "") || st.Moved() == passes || st.WasAt != known.Place {
+			t.Errorf("%s: %+v, %v", code, st, err)
+		}
+	}
 }

@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
+	"errors"
 	"time"
 )
 
@@ -163,8 +165,34 @@ func (s *ServiceProviders) Put(ctx context.Context, sp ServiceProvider, e Event)
 	})
 }
 
+// PutIf is Put where check takes the one that is there by then, in the same transaction; nil: there is none. check can
+// run twice, and its error is returned.
+func (s *ServiceProviders) PutIf(ctx context.Context, sp ServiceProvider, check func(was *ServiceProvider) error,
+	e Event) error {
+	return s.db.change(ctx, "store service provider", func(ctx context.Context, tx querier) error {
+		// Changes of the configuration wait for each other: what is read stays so until this one is stored.
+		was, err := scanProvider(tx.QueryRowContext(ctx, `
+			SELECT record, refresh_at FROM service_providers WHERE entity_id = $1`, sp.EntityID))
+		switch {
+		case err == nil:
+			err = check(&was)
+		case errors.Is(err, sql.ErrNoRows):
+			err = check(nil)
+		}
+		if err != nil {
+			return err
+		}
+		return s.put(ctx, tx, sp, e)
+	})
+}
+
 func (s *ServiceProviders) put(ctx context.Context, tx querier, sp ServiceProvider, e Event) error {
 	sp.UpdatedAt = fromMicros(micros(s.db.now()))
+	if e.Actor != "" && e.Action != refreshAction { // what the bridge read itself is nobody's to undo
+		if err := keepFormer(ctx, tx, sp.EntityID, sp.UpdatedAt, false, ""); err != nil {
+			return err
+		}
+	}
 	word := SwitchedOff
 	if sp.Enabled {
 		word = Allowed
@@ -234,7 +262,32 @@ func (s *ServiceProviders) ClaimRefresh(ctx context.Context, entityID string, du
 
 // Remove deletes one, with its event. ErrNotFound.
 func (s *ServiceProviders) Remove(ctx context.Context, entityID string, e Event) error {
+	return s.RemoveIf(ctx, entityID, nil, e)
+}
+
+// RemoveIf is Remove of one that is as check demands, in the transaction that removes it. check can run twice, and its
+// error is returned; nil demands nothing.
+func (s *ServiceProviders) RemoveIf(ctx context.Context, entityID string, check func(ServiceProvider) error,
+	e Event) error {
 	return s.db.change(ctx, "remove service provider", func(ctx context.Context, tx querier) error {
+		if check != nil {
+			sp, err := scanProvider(tx.QueryRowContext(ctx, `
+				UPDATE service_providers SET updated_at = updated_at WHERE entity_id = $1
+				RETURNING record, refresh_at`, entityID))
+			if err != nil {
+				return err
+			}
+			if err := check(sp); err != nil {
+				return err
+			}
+		}
+		choice, err := choiceOf(ctx, tx, entityID)
+		if err != nil {
+			return err
+		}
+		if err := keepFormer(ctx, tx, entityID, s.db.now(), true, choice); err != nil {
+			return err
+		}
 		if err := removeProvider(ctx, tx, entityID); err != nil {
 			return err
 		}

@@ -379,6 +379,12 @@ func (s *Ledger) CreateAgain(ctx context.Context, u SSOUser, e Event) (bool, err
 		if did = n == 1; err != nil || !did {
 			return err
 		}
+		// It is created with the data of today.
+		if _, err := tx.ExecContext(ctx, `
+			DELETE FROM changed_users WHERE person_id = $1 AND account = $2 AND done_at = 0`,
+			string(u.Person), string(u.Account)); err != nil {
+			return err
+		}
 		return addEvents(ctx, tx, now, []Event{e})
 	})
 	return did && err == nil, err

@@ -87,7 +87,8 @@ func Restore(ctx context.Context, from, dsn string, settle func(ctx context.Cont
 	if kept, err = setAside(path, now); err != nil {
 		return "", err
 	}
-	// From here on a crash leaves either the old or the new database, whole.
+	// A crash before this leaves the old database with two names, which the next Open takes back; one after it the new
+	// one. Both are whole.
 	if err := os.Rename(ready, path); err != nil {
 		return kept, err
 	}
@@ -242,7 +243,7 @@ func passedBy(now time.Time) []passed {
 // away from the first: SQLite would apply it to whatever file has that name. A
 // store that was closed in order has no WAL.
 func setAside(path string, now time.Time) (string, error) {
-	name := path + ".before-" + now.UTC().Format("20060102T150405Z")
+	name := path + asideInfix + now.UTC().Format("20060102T150405Z")
 	old := name
 	for n := 2; ; n++ {
 		err := os.Link(path, old)

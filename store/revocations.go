@@ -25,6 +25,9 @@ const (
 	KeyObject          = "key"
 	MappingObject      = "mapping"
 	ProviderObject     = "provider"
+	TokenObject        = "token"         // of the REST API
+	SourceObject       = "source"        // a source of people, by its name
+	SourceTokensObject = "source-tokens" // those that it has made until then
 )
 
 // What was last said of it. The last word counts.
@@ -282,6 +285,7 @@ type Standing struct {
 	Began  time.Time // when it began to keep words
 	Place  string    // where it stands; "" where that can't be said
 	WasAt  string    // where it stood when that was last written down
+	Former string    // where it stood before it was settled here; "": it was here from the beginning
 }
 
 // Moved tells whether the database stands elsewhere than it did: it was dumped there and read in here.
@@ -293,10 +297,11 @@ func (s *Revocations) Standing(ctx context.Context) (st Standing, err error) {
 	q := s.db.engine.reader()
 	var began, newest int64
 	if err := q.QueryRowContext(ctx, `
-		SELECT c.value, p.place, p.began_at,
+		SELECT c.value, p.place, p.former, p.began_at,
 		       COALESCE((SELECT MAX(seq) FROM audit_chain), (SELECT MAX(seq) FROM audit_seals), 0), COALESCE((SELECT MAX(at) FROM audit_events), 0)
 		  FROM counters c, store_place p
-		 WHERE c.name = 'revocations' AND p.id = 1`).Scan(&st.Seq, &st.WasAt, &began, &st.Audit, &newest); err != nil {
+		 WHERE c.name = 'revocations' AND p.id = 1`).Scan(&st.Seq, &st.WasAt, &st.Former, &began, &st.Audit,
+		&newest); err != nil {
 		return st, s.db.explain(what, err)
 	}
 	st.Began, st.Newest = fromMicros(began), fromMicros(newest)
@@ -315,7 +320,8 @@ func (s *Revocations) Standing(ctx context.Context) (st Standing, err error) {
 func (s *sqlite) place(context.Context) string { return "" }
 
 // place is the server's identifier with the ids of the database and of a table of ours: pg_restore makes those
-// anew. What a database that is not quite PostgreSQL can't tell is left out.
+// anew. What a database that is not quite PostgreSQL can't tell is left out. A server that stops, starts or is too busy
+// refuses too, and says nothing of where it stands: to take that for another place would end all sessions.
 func (p *postgres) place(ctx context.Context) string {
 	var parts []string
 	for _, query := range []string{
@@ -329,7 +335,7 @@ func (p *postgres) place(ctx context.Context) string {
 		)
 		err := p.db.QueryRowContext(ctx, query).Scan(&part)
 		switch {
-		case errors.As(err, &refused):
+		case errors.As(err, &refused) && neverSays(refused):
 			part.String = "-" // there is no such function, or not for us
 		case err != nil:
 			return "" // not known now; that is no other place

@@ -34,6 +34,7 @@ func vouchedTables() []vouchedTable {
 		{"removed secret key", "removed secret keys", "secret_keys", "id", `substr(mac, 1, 4) = $1`, "", revouchRemoved},
 		{"purged audit event", "purged audit events", "audit_chain", "seq", `substr(purge_mac, 1, 4) = $1`, int64(0),
 			revouchPurged},
+		{"API token", "API tokens", "api_tokens", "id", `substr(mac, 1, 4) = $1`, "", revouchToken},
 	}
 }
 

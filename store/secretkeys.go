@@ -111,6 +111,7 @@ const ReplicaLife = 30 * time.Second
 type Replica struct {
 	ID         string
 	SecretKeys []string // the ids of those that it knows, the one in use first
+	EntityID   string   // of the identity provider that it is
 	SeenAt     time.Time
 }
 
@@ -139,9 +140,10 @@ func (r *Replicas) Announce(ctx context.Context, n Replica) error {
 			return err
 		}
 		if _, err := tx.ExecContext(ctx, `
-			INSERT INTO replicas (id, schema, secret_keys, seen_at) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (id) DO UPDATE SET schema = excluded.schema, secret_keys = excluded.secret_keys, seen_at = excluded.seen_at`,
-			n.ID, schema, strings.Join(n.SecretKeys, " "), micros(now)); err != nil {
+			INSERT INTO replicas (id, schema, secret_keys, entity_id, seen_at) VALUES ($1, $2, $3, $4, $5)
+			ON CONFLICT (id) DO UPDATE SET schema = excluded.schema, secret_keys = excluded.secret_keys,
+			                               entity_id = excluded.entity_id, seen_at = excluded.seen_at`,
+			n.ID, schema, strings.Join(n.SecretKeys, " "), n.EntityID, micros(now)); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `
@@ -166,11 +168,11 @@ func (r *Replicas) Running(ctx context.Context) (all []Replica, err error) {
 		all, err = collect(ctx, r.db.engine.reader(), func(row scanner) (n Replica, err error) {
 			var keys string
 			var seen int64
-			err = row.Scan(&n.ID, &keys, &seen)
+			err = row.Scan(&n.ID, &keys, &n.EntityID, &seen)
 			n.SecretKeys, n.SeenAt = strings.Fields(keys), fromMicros(seen)
 			return n, err
 		}, `
-			SELECT id, secret_keys, seen_at FROM replicas WHERE seen_at >= $1 ORDER BY id`, micros(now.Add(-ReplicaLife)))
+			SELECT id, secret_keys, entity_id, seen_at FROM replicas WHERE seen_at >= $1 ORDER BY id`, micros(now.Add(-ReplicaLife)))
 	}
 	return all, r.db.explain("list replicas", err)
 }

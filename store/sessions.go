@@ -36,7 +36,7 @@ type Session struct {
 	Mark int64
 	// KnownAs is the login under which the browser is known from now on (see
 	// Throttle.KnownBrowser), in the form in which it will be asked for; ""
-	// stands for Login. Used by Create only.
+	// stands for Login. Used by Create only. See KnownByToken.
 	KnownAs string
 	// Name is how the person is called, for lists that show it: see People. Used by Create only; "" where Login says it.
 	Name string
@@ -44,6 +44,10 @@ type Session struct {
 	// either ends with it. Used by Create only and not stored.
 	Try   EndedTry
 	Proof Proof
+	// Uses is the token of a source that the session comes of, which begins no other; nil: none. Used by Create only.
+	Uses *UsedToken
+	// Told is what that token said of a person whom no directory has; nil: the directory has them. Used by Create only.
+	Told *SourcePerson
 	// Begins is the sign-in that led to this login, where nothing was stored of it before; nil: none. Used
 	// by Create only.
 	Begins *SignIn
@@ -63,6 +67,7 @@ const seenGrain = time.Minute
 // the present. The participations of a replaced session of the same person go over to the new one: who proves
 // themselves again still wants to be signed out everywhere. ErrRevoked: something of the person was revoked since
 // n.Mark was read. ErrConflict: the request of n.Begins belongs to another sign-in already; no session is stored then.
+// ErrTokenUsed, ErrRevoked, ErrSignedOut: so it is with the token of n.Uses.
 func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, events ...Event) error {
 	var u upgrade
 	if n.Begins != nil {
@@ -85,6 +90,14 @@ func (s *Sessions) Create(ctx context.Context, n Session, replaces []byte, event
 		}
 		if n.Epoch > n.Mark {
 			return ErrRevoked
+		}
+		if n.Uses != nil {
+			if err := n.Uses.use(ctx, tx); err != nil {
+				return err
+			}
+			if err := n.Uses.begins(ctx, tx, n); err != nil {
+				return err
+			}
 		}
 		if n.Begins != nil && !made {
 			if err := s.db.begunBefore(ctx, tx, *n.Begins, u); err != nil {
@@ -110,6 +123,9 @@ func arrived(n Session, now time.Time) (all []step) {
 	}
 	if n.Login != "" {
 		all = append(all, called(n, now))
+	}
+	if n.Told != nil {
+		all = append(all, n.Told.came(now))
 	}
 	return append(all, n.Try.end()...)
 }

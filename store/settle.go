@@ -39,6 +39,8 @@ type Settled struct {
 	Keys        int64 `json:"keys"`
 	Mappings    int64 `json:"mappings"`
 	Providers   int64 `json:"service_providers"`
+	Tokens      int64 `json:"tokens"` // of the REST API
+	Sources     int64 `json:"sources"`
 	Sessions    int64 `json:"sessions"`
 
 	Missing []string `json:"missing_keys,omitempty"` // signing keys that were made since, and are not in the copy
@@ -64,7 +66,8 @@ func (s *Revocations) Settle(ctx context.Context, st Settlement) (done Settled, 
 		}
 		done.Outdated = r.outdated
 		for _, step := range []func(context.Context, querier, *Settled, time.Time) error{
-			r.factors, r.invitations, r.users, r.keys, r.mappings, r.providers,
+			r.factors, r.invitations, r.users, r.keys, r.mappings, r.providers, r.tokens,
+			r.sources,
 		} {
 			if err := step(ctx, tx, &done, now); err != nil {
 				return err
@@ -87,7 +90,8 @@ func (s *Revocations) Settle(ctx context.Context, st Settlement) (done Settled, 
 			}
 		}
 		if _, err := tx.ExecContext(ctx, `
-			UPDATE store_place SET place = $1 WHERE id = 1`, place); err != nil {
+			UPDATE store_place SET former = CASE WHEN place = $1 THEN former ELSE place END, place = $1
+			 WHERE id = 1`, place); err != nil {
 			return err
 		}
 		if err := raise(ctx, tx); err != nil {

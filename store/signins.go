@@ -352,6 +352,7 @@ type Issue struct {
 	Begins        *SignIn        // the sign-in, where nothing was stored of it before: it is stored as finished; nil: none
 	Participation *Participation // nil for an error Response
 	NameID        *NameID        // what the Response gives; nil where it need not be noted
+	Ledger        *LedgerSignIn  // see SSOUser.NoteSignIn; nil where nothing is to be noted
 	Events        []Event
 }
 
@@ -394,10 +395,16 @@ func (s *SignIns) Finish(ctx context.Context, i Issue) error {
 // record stores what goes out, behind what comes first.
 func (i Issue) record(ctx context.Context, tx querier, id string, first []step, now time.Time) error {
 	var (
-		all     = first
+		all     []step
 		issued  nameIDLook
 		counted bool
+		noted   ledgerSignInLook
 	)
+	// The ledger's row before all others: forgetting a person locks them in this order too.
+	if i.Ledger != nil {
+		all = i.Ledger.steps(now, &noted)
+	}
+	all = append(all, first...)
 	if i.Participation != nil {
 		all = append(all, i.Participation.steps(now)...)
 		if id != "" {
@@ -417,6 +424,11 @@ func (i Issue) record(ctx context.Context, tx querier, id string, first []step, 
 	}
 	if counted {
 		if _, err := countPending(ctx, tx, -1); err != nil {
+			return err
+		}
+	}
+	if i.Ledger != nil {
+		if err := i.Ledger.tell(ctx, tx, noted, now); err != nil {
 			return err
 		}
 	}

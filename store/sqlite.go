@@ -165,7 +165,7 @@ func migrateSQLite(ctx context.Context, path string, db *sql.DB, o Options) (upg
 			return sql.Open("sqlite3", writerDSN(path))
 		},
 		logger:   o.Logger,
-		existing: o.Existing,
+		existing: o.Existing, asIs: o.AsIs,
 	})
 }
 

@@ -1,15 +1,17 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 	"time"
 )
 
 // StatisticStep is the time that one figure sums up.
 const StatisticStep = 15 * time.Minute
 
-// statisticLife is how long figures are kept: a week for comparison, and a day more.
-const statisticLife = 8 * 24 * time.Hour
+// statisticLife is how long figures are kept: the month that charts show, and a day more.
+const statisticLife = 31 * 24 * time.Hour
 
 // Kinds of figures.
 const (
@@ -43,10 +45,7 @@ func (f *Statistics) Count(ctx context.Context, used int) error {
 	current := f.db.now().Truncate(StatisticStep)
 	var all []Statistic
 	for _, at := range []time.Time{current.Add(-StatisticStep), current} {
-		for _, c := range []struct{ kind, action, outcome string }{
-			{StatisticSignIns, "sign-in", "ok"}, {StatisticRefusals, "refusal", "refused"},
-			{StatisticLogins, "login", "refused"},
-		} {
+		for _, c := range countedEvents {
 			figure := Statistic{Kind: c.kind, At: at}
 			if err := f.db.engine.reader().QueryRowContext(ctx, `
 				SELECT COALESCE(SUM(events), 0) FROM event_sums WHERE at = $1 AND action = $2 AND outcome = $3`,
@@ -80,10 +79,6 @@ const (
 // sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event
 // once, also one that was committed late.
 func (f *Statistics) sum(ctx context.Context) error {
-	type kind struct {
-		at                          int64
-		action, outcome, reason, sp string
-	}
 	for more := true; more; {
 		err := f.db.write(ctx, "sum up events", func(ctx context.Context, tx querier) error {
 			var from int64
@@ -92,7 +87,7 @@ func (f *Statistics) sum(ctx context.Context) error {
 				UPDATE counters SET value = value WHERE name = 'events_summed' RETURNING value`).Scan(&from); err != nil {
 				return err
 			}
-			all, err := collect(ctx, tx, func(row scanner) (k kind, err error) {
+			all, err := collect(ctx, tx, func(row scanner) (k eventSum, err error) {
 				return k, row.Scan(&from, &k.at, &k.action, &k.outcome, &k.reason, &k.sp)
 			}, `
 				SELECT c.seq, c.at, c.action, COALESCE(e.outcome, ''), COALESCE(e.reason, ''),
@@ -103,7 +98,7 @@ func (f *Statistics) sum(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			sums := map[kind]int64{}
+			sums := map[eventSum]int64{}
 			for _, k := range all {
 				if k.outcome == "" {
 					continue // it was purged, or is nobody's of ours
@@ -131,8 +126,80 @@ func (f *Statistics) sum(ctx context.Context) error {
 	return nil
 }
 
-// Since returns the figures from a time on, the oldest first.
+// unsummedMost bounds how many events a reading adds to what was counted. In a flood the rest is there a minute later.
+const unsummedMost = "2000"
+
+// unsummed are the events that the last Count did not see, as sums of their quarters: a page that says when somebody
+// last signed in must not say beside it that nobody did. One statement reads those that are chained and those that are
+// not yet, so that an event that is chained meanwhile is there once.
+func (f *Statistics) unsummed(ctx context.Context, since time.Time) (map[eventSum]int64, error) {
+	sums := map[eventSum]int64{}
+	_, err := collect(ctx, f.db.engine.reader(), func(row scanner) (k eventSum, err error) {
+		if err = row.Scan(&k.at, &k.action, &k.outcome, &k.reason, &k.sp); err == nil && k.outcome != "" &&
+			k.at >= micros(since.Truncate(StatisticStep)) {
+			k.at = micros(fromMicros(k.at).Truncate(StatisticStep))
+			sums[k]++
+		}
+		return k, err
+	}, `
+		SELECT at, action, outcome, reason, sp FROM (
+		       SELECT e.at, e.action, COALESCE(e.outcome, '') AS outcome, COALESCE(e.reason, '') AS reason,
+		              CASE WHEN e.subject = '' THEN '' ELSE COALESCE(e.sp, '') END AS sp
+		         FROM audit_chain c JOIN audit_events e ON e.id = c.event
+		        WHERE c.seq > (SELECT value FROM counters WHERE name = 'events_summed') AND c.foreign_event = 0
+		        ORDER BY c.seq LIMIT `+unsummedMost+`) AS chained
+		UNION ALL
+		SELECT at, action, outcome, reason, sp FROM (
+		       SELECT e.at, e.action, COALESCE(e.outcome, '') AS outcome, COALESCE(e.reason, '') AS reason,
+		              CASE WHEN e.subject = '' THEN '' ELSE COALESCE(e.sp, '') END AS sp
+		         FROM audit_events e
+		        WHERE e.id > (SELECT COALESCE(MAX(event), 0) FROM audit_chain)
+		        ORDER BY e.id LIMIT `+unsummedMost+`) AS fresh`)
+	return sums, f.db.explain("read events that are not summed up yet", err)
+}
+
+// eventSum is what the sums of events are told apart by.
+type eventSum struct {
+	at                          int64
+	action, outcome, reason, sp string
+}
+
+// countedEvents are the kinds of figures that events are counted for.
+var countedEvents = []struct{ kind, action, outcome string }{
+	{StatisticSignIns, "sign-in", "ok"}, {StatisticRefusals, "refusal", "refused"}, {StatisticLogins, "login", "refused"},
+}
+
+// Since returns the figures from a time on, the oldest first, with the events that were not counted yet.
 func (f *Statistics) Since(ctx context.Context, since time.Time) ([]Statistic, error) {
+	all, err := f.stored(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	// After the figures: what is summed up between is missing for a moment, and never there twice.
+	more, err := f.unsummed(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	for k, n := range more {
+		for _, c := range countedEvents {
+			if k.action != c.action || k.outcome != c.outcome {
+				continue
+			}
+			at := fromMicros(k.at)
+			i := slices.IndexFunc(all, func(s Statistic) bool { return s.Kind == c.kind && s.At.Equal(at) })
+			if i < 0 {
+				i = len(all)
+				all = append(all, Statistic{Kind: c.kind, At: at})
+			}
+			all[i].Value += n
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Statistic) int { return cmp.Or(a.At.Compare(b.At), cmp.Compare(a.Kind, b.Kind)) })
+	return all, nil
+}
+
+// stored are the figures that were counted.
+func (f *Statistics) stored(ctx context.Context, since time.Time) ([]Statistic, error) {
 	all, err := collect(ctx, f.db.engine.reader(), func(row scanner) (figure Statistic, err error) {
 		var at int64
 		err = row.Scan(&figure.Kind, &at, &figure.Value)
@@ -153,7 +220,8 @@ type RefusalSum struct {
 	Requests int64  `json:"requests"`
 }
 
-// Refusals returns what was refused since a time, by the sums of events, the most frequent first, at most limit.
+// Refusals returns what was refused since a time, by the sums of events and those that are not summed up yet, the most
+// frequent first, at most limit.
 func (f *Statistics) Refusals(ctx context.Context, since time.Time, limit int) ([]RefusalSum, error) {
 	all, err := collect(ctx, f.db.engine.reader(), func(row scanner) (r RefusalSum, err error) {
 		return r, row.Scan(&r.Action, &r.Reason, &r.SP, &r.Requests)
@@ -162,7 +230,31 @@ func (f *Statistics) Refusals(ctx context.Context, since time.Time, limit int) (
 		 WHERE at >= $1 AND outcome = 'refused'
 		 GROUP BY action, reason, sp
 		 ORDER BY requests DESC, action, reason, sp LIMIT $2`, micros(since.Truncate(StatisticStep)), limit)
-	return all, f.db.explain("sum up refusals", err)
+	if err != nil {
+		return nil, f.db.explain("sum up refusals", err)
+	}
+	more, err := f.unsummed(ctx, since)
+	if err != nil {
+		return nil, err
+	}
+	for k, n := range more {
+		if k.outcome != "refused" {
+			continue
+		}
+		i := slices.IndexFunc(all, func(r RefusalSum) bool {
+			return r.Action == k.action && r.Reason == k.reason && r.SP == k.sp
+		})
+		if i < 0 {
+			i = len(all)
+			all = append(all, RefusalSum{Action: k.action, Reason: k.reason, SP: k.sp})
+		}
+		all[i].Requests += n
+	}
+	slices.SortFunc(all, func(a, b RefusalSum) int {
+		return cmp.Or(cmp.Compare(b.Requests, a.Requests), cmp.Compare(a.Action, b.Action), cmp.Compare(a.Reason, b.Reason),
+			cmp.Compare(a.SP, b.SP))
+	})
+	return all[:min(len(all), limit)], nil
 }
 
 // Purge forgets old figures, in small batches; it returns how many.

@@ -168,59 +168,155 @@ func scanTrace(row scanner) (t Trace, err error) {
 	return t, json.Unmarshal([]byte(steps), &t.Steps)
 }
 
-// List returns sign-ins, newest first, each as its newest request.
+// List returns sign-ins, newest first, each as its newest request. It reads until it has as many as the filter's limit.
 func (t *Traces) List(ctx context.Context, f TraceFilter) ([]Trace, error) {
 	const what = "list traces"
+	if err := f.check(what); err != nil {
+		return nil, err
+	}
+	var q traceQuery
+	q.text = `SELECT ` + traceColumns + ` FROM traces WHERE newest = 1`
+	for _, c := range f.columns() {
+		q.column(c)
+	}
+	q.span(f)
+	q.times(f)
+	q.bind(" ORDER BY id DESC LIMIT ", f.Limit)
+	all, err := collect(ctx, t.db.engine.lister(), scanTrace, q.text, q.args...)
+	return all, t.db.explain(what, err)
+}
+
+// maxTracesRead is how many sign-ins Search looks at, whatever it is asked for.
+const maxTracesRead = 2000
+
+// Search is List for a page: it looks at 2,000 sign-ins at most, so that a mix of filters costs no more than one. next
+// is the Before of the page that goes on, 0 for none; cut tells that sign-ins before it were not looked at yet, and the
+// page may hold fewer than its limit for that.
+func (t *Traces) Search(ctx context.Context, f TraceFilter) (all []Trace, next int64, cut bool, err error) {
+	const what = "search traces"
+	if err := f.check(what); err != nil {
+		return nil, 0, false, err
+	}
+	// The filter with the fewest rows leads, by its index. The others apply to what that one has found.
+	columns := f.columns()
+	var lead []traceColumn
+	if len(columns) > 0 && !columns[0].common {
+		lead, columns = columns[:1], columns[1:]
+	}
+	inner := func(q *traceQuery, of string) {
+		q.text += `SELECT ` + of + ` FROM traces WHERE 1 = 1`
+		if len(lead) > 0 {
+			q.text += ` AND newest = 1`
+			q.column(lead[0])
+		}
+		q.span(f)
+	}
+	var q traceQuery
+	q.text = `SELECT ` + traceColumns + ` FROM (`
+	inner(&q, traceColumns+`, newest`)
+	q.bind(" ORDER BY id DESC LIMIT ", maxTracesRead)
+	q.text += `) AS looked_at WHERE newest = 1`
+	for _, c := range columns {
+		q.bind(" AND "+c.name+" = ", c.value)
+	}
+	q.times(f)
+	q.bind(" ORDER BY id DESC LIMIT ", f.Limit)
+	if all, err = collect(ctx, t.db.engine.lister(), scanTrace, q.text, q.args...); err != nil {
+		return nil, 0, false, t.db.explain(what, err)
+	}
+	if len(all) == f.Limit {
+		return all, all[len(all)-1].ID, false, nil
+	}
+	q = traceQuery{}
+	inner(&q, `id`)
+	q.bind(" ORDER BY id DESC LIMIT 1 OFFSET ", maxTracesRead-1)
+	err = t.db.explain(what, t.db.engine.lister().QueryRowContext(ctx, q.text, q.args...).Scan(&next))
+	if errors.Is(err, ErrNotFound) {
+		return all, 0, false, nil // all was looked at
+	}
+	return all, next, err == nil, err
+}
+
+// check bounds a filter, and fills in its limit.
+func (f *TraceFilter) check(what string) error {
 	if f.Limit == 0 {
 		f.Limit = 100
 	}
 	if f.Limit < 1 || f.Limit > 1000 || f.Before < 0 {
-		return nil, fmt.Errorf("%s: limit %d, before %d: want a limit from 1 to 1000 and an id", what, f.Limit, f.Before)
+		return fmt.Errorf("%s: limit %d, before %d: want a limit from 1 to 1000 and an id", what, f.Limit, f.Before)
 	}
-	query, args := `SELECT `+traceColumns+` FROM traces WHERE newest = 1`, []any{}
-	bind := func(text string, value any) {
-		args = append(args, value)
-		query += text + "$" + strconv.Itoa(len(args))
+	return nil
+}
+
+// traceColumn is a column that has to have a value.
+type traceColumn struct {
+	name, value string
+	index       string // what its partial index holds, in its words, so that it is used
+	common      bool   // no index: most sign-ins have it
+}
+
+// columns are those of a filter, the one with the fewest rows first.
+func (f TraceFilter) columns() (all []traceColumn) {
+	refused, passed := f.Outcome, ""
+	if f.Outcome == "ok" {
+		refused, passed = "", f.Outcome
 	}
-	for _, c := range []struct{ column, value string }{
-		{"person", string(f.Person)}, {"account", string(f.Account)}, {"sp", f.SP}, {"outcome", f.Outcome},
+	for _, c := range []traceColumn{
+		{"person", string(f.Person), "person <> ''", false},
+		{"account", string(f.Account), "account <> ''", false},
+		{"outcome", refused, "outcome <> 'ok'", false},
+		{"sp", f.SP, "sp <> ''", false},
+		{"outcome", passed, "", true},
 	} {
 		if c.value != "" {
-			bind(" AND "+c.column+" = ", c.value)
+			all = append(all, c)
 		}
 	}
-	// What the partial indexes hold, in their words, so that they are used.
-	for _, c := range []struct {
-		filters bool
-		text    string
-	}{
-		{f.Person != "", "person <> ''"}, {f.Account != "", "account <> ''"}, {f.SP != "", "sp <> ''"},
-		{f.Outcome != "" && f.Outcome != "ok", "outcome <> 'ok'"},
-	} {
-		if c.filters {
-			query += " AND " + c.text
-		}
+	return all
+}
+
+// traceQuery is a statement with its values. Its text is put together of constants alone.
+type traceQuery struct {
+	text string
+	args []any
+}
+
+func (q *traceQuery) bind(text string, value any) {
+	q.args = append(q.args, value)
+	q.text += text + "$" + strconv.Itoa(len(q.args))
+}
+
+func (q *traceQuery) column(c traceColumn) {
+	q.bind(" AND "+c.name+" = ", c.value)
+	if !c.common {
+		q.text += " AND " + c.index
 	}
-	// Pages go by id, so the times are turned into ids. A trace is stored a moment after its time: the bounds have room
-	// for that.
+}
+
+// span turns times and the page into ids, by which pages go. A trace is stored a moment after its time: the bounds have
+// room for that.
+func (q *traceQuery) span(f TraceFilter) {
 	const moment = int64(time.Minute / time.Microsecond)
 	if !f.From.IsZero() {
-		bind(" AND at >= ", micros(f.From))
-		bind(" AND id >= COALESCE((SELECT id FROM traces WHERE at < ", micros(f.From)-moment)
-		query += " ORDER BY at DESC LIMIT 1), 0)"
+		q.bind(" AND id >= COALESCE((SELECT id FROM traces WHERE at < ", micros(f.From)-moment)
+		q.text += " ORDER BY at DESC LIMIT 1), 0)"
 	}
 	if !f.To.IsZero() {
-		bind(" AND at < ", micros(f.To))
-		bind(" AND id <= COALESCE((SELECT id FROM traces WHERE at > ", micros(f.To)+moment)
-		query += " ORDER BY at LIMIT 1), 9223372036854775807)"
+		q.bind(" AND id <= COALESCE((SELECT id FROM traces WHERE at > ", micros(f.To)+moment)
+		q.text += " ORDER BY at LIMIT 1), 9223372036854775807)"
 	}
 	if f.Before > 0 {
-		bind(" AND id < ", f.Before)
+		q.bind(" AND id < ", f.Before)
 	}
-	query += " ORDER BY id DESC"
-	bind(" LIMIT ", f.Limit)
-	all, err := collect(ctx, t.db.engine.lister(), scanTrace, query, args...)
-	return all, t.db.explain(what, err)
+}
+
+func (q *traceQuery) times(f TraceFilter) {
+	if !f.From.IsZero() {
+		q.bind(" AND at >= ", micros(f.From))
+	}
+	if !f.To.IsZero() {
+		q.bind(" AND at < ", micros(f.To))
+	}
 }
 
 // ByRef returns all requests of the sign-in that one of them has this reference

@@ -275,6 +275,27 @@ func TestUpgrade(t *testing.T) {
 	})
 }
 
+// Whoever only looks at a database of the version before leaves it as it is.
+func TestOpenAsIs(t *testing.T) {
+	both(t, func(t *testing.T, o store.Options) {
+		raw := schemaOf(t, o, 3)
+		look := o
+		look.Existing, look.AsIs = true, true
+		if db, err := store.Open(t.Context(), look); !errors.Is(err, store.ErrOlderSchema) {
+			t.Errorf("opened: %v, %v, want ErrOlderSchema", db, err)
+		}
+		if version, _ := schemaIs(t, raw); version != 3 {
+			t.Errorf("it has schema %d now", version)
+		}
+		openStore(t, o)
+		if db, err := store.Open(t.Context(), look); err != nil {
+			t.Errorf("of our own schema: %v", err)
+		} else if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // schemaIs tells the version of a schema, and whether a table of schema 2 is there.
 func schemaIs(t *testing.T, raw *sql.DB) (version int64, hold bool) {
 	t.Helper()

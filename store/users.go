@@ -2,9 +2,12 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // UserKey names a row of the ledger.
@@ -34,18 +37,23 @@ func (c *conditions) param(value any) string {
 	return "$" + strconv.Itoa(len(c.args))
 }
 
-// list adds people to a condition IN, at least one. They are filled up to a power of two, so that a walk in pages has
-// few different statements, each prepared once.
+// list adds people to a condition IN, at least one.
 func (c *conditions) list(people []PersonID) {
+	c.among(len(people), func(i int) any { return string(people[i]) })
+}
+
+// among adds n values to a condition IN, at least one. They are filled up to a power of two, so that a walk in pages
+// has few different statements, each prepared once.
+func (c *conditions) among(n int, value func(i int) any) {
 	size := 1
-	for size < len(people) {
+	for size < n {
 		size *= 2
 	}
 	for i := range size {
 		if i > 0 {
 			c.text.WriteString(", ")
 		}
-		c.text.WriteString(c.param(string(people[min(i, len(people)-1)])))
+		c.text.WriteString(c.param(value(min(i, n-1))))
 	}
 }
 
@@ -137,6 +145,26 @@ func suspendUser(ctx context.Context, tx querier, k UserKey, now int64) (int64, 
 // outcome was stored. ErrNotFound; ErrConflict: it is not suspended.
 func (s *Ledger) Resume(ctx context.Context, k UserKey, e Event) error {
 	return s.changeUser(ctx, "resume SSO user", k, e, func(ctx context.Context, tx querier, now int64) (int64, error) {
+		note(ctx, UserObject, userObject(k), Allowed)
+		return resumeUser(ctx, tx, k, now)
+	})
+}
+
+// UndoSuspension is Resume of a row that is as its suspension at a time has left it. ErrConflict: it is not suspended,
+// was changed since, or that was more than ten minutes ago.
+func (s *Ledger) UndoSuspension(ctx context.Context, k UserKey, at time.Time, e Event) error {
+	return s.changeUser(ctx, "undo the suspension of an SSO user", k, e, func(ctx context.Context, tx querier,
+		now int64) (int64, error) {
+		// Locked as it is read: on PostgreSQL it must not be suspended anew in between.
+		u, err := scanUser(tx.QueryRowContext(ctx, `
+			UPDATE sso_users SET updated_at = updated_at WHERE person_id = $1 AND account = $2
+			RETURNING `+userColumns, string(k.Person), string(k.Account)))
+		if errors.Is(err, sql.ErrNoRows) {
+			return 0, nil
+		}
+		if err != nil || u.State != Suspended || !u.UpdatedAt.Equal(at) || now-micros(at) > UndoFor.Microseconds() {
+			return 0, err
+		}
 		note(ctx, UserObject, userObject(k), Allowed)
 		return resumeUser(ctx, tx, k, now)
 	})

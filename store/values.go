@@ -59,6 +59,8 @@ var (
 	ErrStale = errors.New("decided by what is out of date")
 	// ErrLast: the last factor of somebody of whom one is required.
 	ErrLast = errors.New("the last second factor")
+	// ErrOlderSchema: the database has the schema of a version before, and was opened to look at it as it is.
+	ErrOlderSchema = errors.New("database has an older schema")
 	// ErrNewerSchema: a later version of the program has changed the database too far for this one.
 	ErrNewerSchema = errors.New("database schema is too new for this version of the program")
 	// ErrInUse: a program has the store open, so it can't be replaced.
@@ -76,6 +78,12 @@ var (
 	ErrAmbiguousAccount = errors.New("client account id is ambiguous")
 	// ErrNameIDTaken: a NameID was issued to another person at this service provider.
 	ErrNameIDTaken = errors.New("name ID is another person's")
+	// ErrTokenUsed: the token of a source has begun a session before.
+	ErrTokenUsed = errors.New("token was used before")
+	// ErrRequestUsed: the request that a token answers was answered before.
+	ErrRequestUsed = errors.New("request was used before")
+	// ErrSignedOut: the person has signed out at the source after its token came.
+	ErrSignedOut = errors.New("person signed out at the source meanwhile")
 	// ErrUnsupported: this kind of database can't do that.
 	ErrUnsupported = errors.New("not supported by this database")
 )

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -33,8 +34,10 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 	switch p := a.Page.(type) {
 	case idp.GoOn:
 		return s.goOn(c, v, p)
+	case idp.LeaveFor:
+		return s.leaveFor(c, p)
 	case idp.AskPassword:
-		s.renewStarted(c, p.SignIn)
+		s.keepForSources(c, p)
 		return s.showLogin(c, v, p)
 	case idp.AskFactor:
 		return s.showFactor(c, v, p)
@@ -50,6 +53,9 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 		return s.showOwnFactors(c, v, p)
 	case idp.AccountPage:
 		return c.Redirect(http.StatusSeeOther, ownFactorsPath)
+	case idp.ConfirmLaunch:
+		s.renewStarted(c, p.SignIn)
+		return s.showConfirmLaunch(c, v, p)
 	case idp.ChooseAccount:
 		return s.showChoice(c, v, p)
 	case idp.Waiting:
@@ -87,27 +93,74 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 // token is what each form of a pending sign-in carries.
 type token struct{ SignIn, CSRF string }
 
+// handle names the sign-in that a page shows.
+func (t token) handle() string { return t.SignIn }
+
 func (s *Server) token(v *visit, signIn string) token {
 	return token{SignIn: signIn, CSRF: s.csrfToken(v.browser)}
 }
 
 type loginView struct {
 	token
-	Provider  string
-	Login     string
-	Problem   string // text, "" the first time
-	Link      string // which link helps: linkForgot, linkHelp or ""
-	CanCancel bool
+	MayRemember, Remembered bool   // the login name, in this browser
+	Said                    string // by the directory about a new password
+	WrongNew                bool   // the new password was refused
+	Provider                string
+	Login                   string
+	Problem                 string // text, "" the first time
+	Link                    string // which link helps: linkForgot, linkHelp or ""
+	CanCancel               bool
+	Sources                 []sourceLink
+	Form                    bool // asks for a password
+	ByDomain                bool // which can stay empty
+}
+
+// sourceLink leads to a source's own sign-in.
+type sourceLink struct {
+	Href, Label string
+	Last        bool // it signed somebody in last in this browser
+}
+
+// sourceLinks are those of a page, the one of the last time first. The sealed text of a sign-in stands in none: it is
+// in a cookie.
+func sourceLinks(r *http.Request, p idp.AskPassword) (all []sourceLink) {
+	last := rememberedWay(r)
+	for _, s := range p.Sources {
+		link := sourceLink{Href: loginPath(p.SignIn) + "&" + wayField + "=" + url.QueryEscape(s.Source), Label: s.Label,
+			Last: s.Source == last}
+		if link.Last {
+			all = append([]sourceLink{link}, all...)
+			continue
+		}
+		all = append(all, link)
+	}
+	return all
+}
+
+// keepForSources keeps a started sign-in for the links to sources, also where the page came by a form.
+func (s *Server) keepForSources(c echo.Context, p idp.AskPassword) {
+	if id, text, sealed := strings.Cut(p.SignIn, "."); sealed && len(p.Sources) > 0 && len(text) <= maxStartText {
+		s.keepStarted(c, startedCookie{id: id, text: text}, s.startLife)
+		return
+	}
+	s.renewStarted(c, p.SignIn)
 }
 
 func (s *Server) showLogin(c echo.Context, v *visit, p idp.AskPassword) error {
 	view := loginView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login,
-		CanCancel: p.CanCancel}
+		CanCancel: p.CanCancel, Sources: sourceLinks(c.Request(), p), Form: !p.NoPassword, ByDomain: p.ByDomain}
+	if view.MayRemember = s.remember; view.MayRemember {
+		name := rememberedLogin(c.Request())
+		view.Remembered = name != ""
+		if p.Problem == "" {
+			view.Login = cmp.Or(view.Login, name)
+		}
+	}
 	status := http.StatusOK
 	if p.Problem != "" {
 		texts := s.in(c).texts
-		said := texts.problem(string(p.Problem))
-		view.Problem, view.Link = texts.fill(said.Text, "provider", view.Provider), said.Link
+		said := texts.problem(string(p.Problem), "provider", view.Provider)
+		view.Problem, view.Link = said.Text, said.Link
 		// 422: the form was understood, what stands in it is refused. Not 401, which would
 		// have to name an HTTP authentication scheme.
 		status = http.StatusUnprocessableEntity
@@ -117,7 +170,11 @@ func (s *Server) showLogin(c echo.Context, v *visit, p idp.AskPassword) error {
 		v.reason = string(p.Problem)
 	}
 	retryLater(c, status)
-	return s.show(c, status, "login", policy{}, view)
+	if p.Change {
+		view.Said, view.WrongNew = p.Said, p.NewRefused()
+		return s.show(c, status, "password", policy{script: true}, view)
+	}
+	return s.show(c, status, "login", policy{script: true}, view)
 }
 
 type choiceView struct {
@@ -130,7 +187,10 @@ type choiceView struct {
 	CanCancel        bool
 }
 
-type choice struct{ Account, Name, Role string }
+type choice struct {
+	Account, Name, Role string
+	Recent              bool // chosen last in this browser
+}
 
 // choicesShown is how many accounts a page offers.
 const choicesShown = 25
@@ -140,7 +200,8 @@ const choicesShown = 25
 func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error {
 	view := choiceView{token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Person: p.Person,
 		CanCancel: p.CanCancel}
-	choices := p.Choices
+	recent := recentAccounts(c.Request())
+	choices := recentFirst(p.Choices, recent)
 	if view.Many = len(choices) > choicesShown; view.Many {
 		view.All = loginPath(p.SignIn)
 		find, fits := SearchText(c.QueryParam("find")), Finder(SearchText(c.QueryParam("find")))
@@ -158,7 +219,8 @@ func (s *Server) showChoice(c echo.Context, v *visit, p idp.ChooseAccount) error
 		if name == "" {
 			name = string(a.Account)
 		}
-		view.Choices = append(view.Choices, choice{Account: string(a.Account), Name: name, Role: s.in(c).texts.Role(a.Role)})
+		view.Choices = append(view.Choices, choice{Account: string(a.Account), Name: name, Role: s.in(c).texts.Role(a.Role),
+			Recent: slices.Contains(recent, string(a.Account))})
 	}
 	return s.show(c, http.StatusOK, "choose", policy{}, view)
 }
@@ -231,20 +293,25 @@ type refusalView struct {
 	token
 	Reason   string
 	Provider string
+	Source   string // who was to sign the person in, "" where that is not known
 	Again    string // path of ours, "" for none
 	Retry    bool   // again by the form of a started sign-in, which may have no address
 	Cancel   bool
 	SignOut  bool   // a message of single logout was refused, and the person may still be signed in
-	Wait     string // for how long it stays so, in words; "" where that is not known
+	Wait     string // for how long it stays so, in words
 	Host     string // that a request asked for
+	Others   string // path of ours on which the person chooses another account; "" for none
+	Person   bool   // signing out, to come as somebody else, is a way on
 	// filled by showRefusal
 	Title, Text, Do, Link, Ref string
 }
 
 func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self string) error {
-	view := refusalView{token: s.token(v, p.SignIn), Reason: p.Reason, Provider: p.Provider}
+	view := refusalView{token: s.token(v, p.SignIn), Reason: p.Reason, Provider: p.Provider,
+		Source: p.Source}
+	view.Wait = s.in(c).texts.text("duration.unknown")
 	if p.Wait > 0 {
-		view.Wait = s.in(c).texts.duration(max(p.Wait, time.Minute))
+		view.Wait = s.in(c).texts.Duration(max(p.Wait, time.Minute))
 	}
 	if p.Retry {
 		view.Again = ownPath(self)
@@ -272,18 +339,25 @@ func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self st
 func (s *Server) showRefusal(c echo.Context, v *visit, view refusalView, status int) error {
 	s.refusedFor(c, v, view.Reason)
 	texts := s.in(c).texts
-	said := texts.reason(view.Reason)
-	if view.SignOut {
-		said = texts.signOut(view.Reason)
+	explain := texts.reason
+	switch {
+	case view.SignOut:
+		explain = texts.signOut
+	case view.Source != "":
+		explain = texts.ofProvider
 	}
 	// Nobody is named who may not have sent the person here.
-	provider := cmp.Or(view.Provider, texts.words["asker"])
-	fill := func(text string) string {
-		return texts.fill(text, "provider", provider, "wait", view.Wait,
-			"host", view.Host, "address", v.site.url.String())
-	}
-	view.Title, view.Text, view.Do = fill(said.Title), fill(said.Text), fill(said.Do)
+	provider := cmp.Or(view.Provider, texts.text("asker"))
+	said := explain(view.Reason, "provider", provider, "wait", view.Wait, "host", view.Host,
+		"address", v.site.url.String(), "source", cmp.Or(view.Source, texts.text("source")))
+	view.Title, view.Text, view.Do = said.Title, said.Text, said.Do
 	view.Link, view.Ref, view.Provider = said.Link, v.ref, provider
+	if v.session != "" && !view.SignOut && !v.site.console { // somebody is signed in, as far as the browser says
+		view.Person = said.Person
+		if said.Others {
+			view.Others = "/launch"
+		}
+	}
 	if said.Start {
 		view.Again, view.Retry = v.site.start(), false // the same sign-in again would be refused again
 	}

@@ -36,6 +36,7 @@ func loadAssets(b Branding) (Assets, error) {
 		"app.css":   "text/css; charset=utf-8",
 		"wait.js":   "text/javascript; charset=utf-8",
 		"factor.js": "text/javascript; charset=utf-8",
+		"page.js":   "text/javascript; charset=utf-8",
 
 		"console.css": "text/css; charset=utf-8",
 		"console.js":  "text/javascript; charset=utf-8",

@@ -2,109 +2,125 @@ package web
 
 import (
 	"io/fs"
-	"maps"
-	"regexp"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"ssobridge/internal/plainenglish"
+	"ssobridge/web/texts"
 )
 
-var placeholder = regexp.MustCompile(`\{[a-z]+[:}]`)
-
 // TestLanguagesSayTheSame compares each language with the first: the same keys, the
-// same placeholders, links and ways out, and nothing left untranslated.
+// same placeholders, and nothing left untranslated.
 func TestLanguagesSayTheSame(t *testing.T) {
-	first := catalogues[0]
-	for _, c := range catalogues[1:] {
-		same := func(what, key, want, got string) {
-			t.Helper()
-			holes := func(text string) string {
-				return strings.Join(slices.Sorted(slices.Values(placeholder.FindAllString(text, -1))), " ")
-			}
-			if got == "" || got == want && len(want) > 12 {
-				t.Errorf("%s: %s %q says %q", c.lang, what, key, got)
-			}
-			if holes(want) != holes(got) {
-				t.Errorf("%s: %s %q has the placeholders %q, want %q", c.lang, what, key, holes(got), holes(want))
-			}
+	if found, err := texts.Languages(locales()); err != nil || len(found) != len(languages) {
+		t.Errorf("files of the languages %v, pages in %v: %v", found, languages, err)
+	}
+	first := entries(t, languages[0])
+	english := loaded(t, languages[0])
+	for _, lang := range languages[1:] {
+		own := entries(t, lang)
+		for _, d := range texts.Compare(first, own) {
+			t.Errorf("%s: %q %s", lang, d.Key, d.Fault)
 		}
-		keys := func(what string, want, got []string) {
-			t.Helper()
-			for _, key := range want {
-				if !slices.Contains(got, key) {
-					t.Errorf("%s: no %s %q", c.lang, what, key)
-				}
-			}
-			for _, key := range got {
-				if !slices.Contains(want, key) {
-					t.Errorf("%s: %s %q is not in %s", c.lang, what, key, first.lang)
-				}
+		for _, e := range own {
+			i := slices.IndexFunc(first, func(o texts.Entry) bool { return o.Key == e.Key })
+			if i >= 0 && first[i].Text == e.Text && len(e.Text) > 12 {
+				t.Errorf("%s: %q says %q, as in %s", lang, e.Key, e.Text, languages[0])
 			}
 		}
-		keys("word", slices.Sorted(maps.Keys(first.words)), slices.Sorted(maps.Keys(c.words)))
-		keys("reason", slices.Sorted(maps.Keys(first.reasons)), slices.Sorted(maps.Keys(c.reasons)))
-		keys("problem", slices.Sorted(maps.Keys(first.problems)), slices.Sorted(maps.Keys(c.problems)))
-		keys("cause", slices.Sorted(maps.Keys(first.causes)), slices.Sorted(maps.Keys(c.causes)))
-		keys("service", slices.Sorted(maps.Keys(first.services)), slices.Sorted(maps.Keys(c.services)))
-		if len(first.roles) != len(c.roles) {
-			t.Errorf("%s: %d roles, want %d", c.lang, len(c.roles), len(first.roles))
-		}
-		for role, text := range first.roles {
-			same("role", string(role), text, c.roles[role])
-		}
-		for key, text := range first.services {
-			same("service", key, text, c.services[key])
-		}
-		for key, text := range first.words {
-			same("word", key, text, c.words[key])
-		}
-		for key, text := range first.causes {
-			same("cause", key, text, c.causes[key])
-		}
-		for key, e := range first.reasons {
-			got := c.reasons[key]
-			same("title of", key, e.Title, got.Title)
-			same("text of", key, e.Text, got.Text)
-			same("way out of", key, e.Do, got.Do)
-			if e.Link != got.Link || e.Start != got.Start {
-				t.Errorf("%s: reason %q leads elsewhere", c.lang, key)
-			}
-		}
-		for key, p := range first.problems {
-			same("problem", key, p.Text, c.problems[key].Text)
-			if p.Link != c.problems[key].Link || p.Status != c.problems[key].Status {
-				t.Errorf("%s: problem %q leads elsewhere", c.lang, key)
-			}
-		}
+		c := loaded(t, lang)
 		for _, d := range []time.Duration{time.Second, 30 * time.Second, time.Minute, 5 * time.Minute, time.Hour,
-			5 * time.Hour} {
-			if c.duration(d) == "" || c.duration(d) == first.duration(d) {
-				t.Errorf("%s: %s is %q", c.lang, d, c.duration(d))
+			5 * time.Hour, 72 * time.Hour} {
+			if c.Duration(d) == "" || c.Duration(d) == english.Duration(d) {
+				t.Errorf("%s: %s is %q", lang, d, c.Duration(d))
 			}
 		}
 	}
 }
 
-func TestNumbersAndNouns(t *testing.T) {
-	for text, want := range map[string]string{
-		"{calls:call takes|calls take} a while": "1,234 calls take a while",
-		"{one:call takes|calls take} a while":   "1 call takes a while",
-		"{none:call|calls}":                     "0 calls",
-		"{calls:} of {big:}":                    "1,234 of 1,000,000",
-		"plan {calls}":                          "plan 1234",
-		"{later} and {name}":                    "{later} and {one:call|calls}",
-		"{calls":                                "{calls",
-	} {
-		if got := english.fill(text, "calls", 1234, "one", 1, "none", 0, "big", int64(1_000_000), "name",
-			"{one:call|calls}"); got != want {
-			t.Errorf("%q becomes %q, want %q", text, got, want)
+func entries(t *testing.T, lang string) []texts.Entry {
+	t.Helper()
+	all, err := texts.Read(locales(), lang)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func loaded(t *testing.T, lang string) Catalogue {
+	t.Helper()
+	c, err := loadCatalogue(lang)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestEveryTextIsUsed: what nobody shows need not be translated. Refusals and problems come from idp by their reason,
+// whose texts another test looks for.
+func TestEveryTextIsUsed(t *testing.T) {
+	var source strings.Builder
+	for _, glob := range []string{"templates/*.html", "*.go", "texts/*.go"} {
+		files, err := filepath.Glob(glob)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			b, err := os.ReadFile(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.HasSuffix(f, "_test.go") {
+				source.Write(b)
+			}
 		}
 	}
-	if got := spanish.fill("{n:cuenta|cuentas}", "n", 3000); got != "3.000 cuentas" {
-		t.Errorf("in Spanish %q", got)
+	for _, key := range texts.Unused(entries(t, languages[0]), source.String()) {
+		t.Errorf("text %q is used nowhere", key)
+	}
+}
+
+// TestEveryReasonHasItsWholeText: a refusal has a title, what happened and what to do, and a way out names a reason
+// that has a text.
+func TestEveryReasonHasItsWholeText(t *testing.T) {
+	c := loaded(t, languages[0])
+	for _, key := range c.messages.Keys() {
+		reason, isReason := strings.CutPrefix(key, "reason.")
+		if !isReason {
+			continue
+		}
+		reason = reason[:strings.LastIndexByte(reason, '.')]
+		if e := c.reason(reason); e.Title == "" || e.Text == "" || e.Do == "" {
+			t.Errorf("%s has not all of its texts: %+v", reason, e)
+		}
+	}
+	for reason := range waysOut {
+		if !c.Has("reason." + reason + ".title") {
+			t.Errorf("there is a way out of %q, and no text", reason)
+		}
+	}
+	for word := range problemWays {
+		if !c.Has("problem." + word) {
+			t.Errorf("there is a way out of the problem %q, and no text", word)
+		}
+	}
+}
+
+func TestDurations(t *testing.T) {
+	c := loaded(t, "en")
+	for d, want := range map[time.Duration]string{
+		0: "a few seconds", 59 * time.Second: "less than a minute", time.Minute: "about a minute",
+		89 * time.Second: "about a minute", 90 * time.Second: "about 2 minutes", 59 * time.Minute: "about 59 minutes",
+		time.Hour: "about an hour", 90 * time.Minute: "about 2 hours", 47 * time.Hour: "about 47 hours",
+		48 * time.Hour: "about 2 days",
+	} {
+		if got := c.Duration(d); got != want {
+			t.Errorf("%s is %q, want %q", d, got, want)
+		}
 	}
 }
 
@@ -117,20 +133,8 @@ func TestPlainEnglish(t *testing.T) {
 			t.Errorf("%s says %q: %s", where, found, text)
 		}
 	}
-	for key, text := range english.words {
-		check(key, text)
-	}
-	for key, text := range english.causes {
-		check(key, text)
-	}
-	for key, text := range english.services {
-		check(key, text)
-	}
-	for key, e := range english.reasons {
-		check(key, e.Title+" "+e.Text+" "+e.Do)
-	}
-	for key, p := range english.problems {
-		check(key, p.Text)
+	for _, e := range entries(t, "en") {
+		check(e.Key, e.Text)
 	}
 	err := fs.WalkDir(templateFiles, "templates", func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -142,5 +146,15 @@ func TestPlainEnglish(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWrongPasswordAndLockedReadTheSame: the page must not tell which logins exist (row LDAP-08).
+func TestWrongPasswordAndLockedReadTheSame(t *testing.T) {
+	for _, lang := range languages {
+		c := loaded(t, lang)
+		if wrong, locked := c.problem("bad_credentials"), c.problem("locked"); wrong != locked {
+			t.Errorf("%s: %+v and %+v", lang, wrong, locked)
+		}
 	}
 }

@@ -26,7 +26,8 @@ var consoleRoutes = console.Routes()
 // the networks that it is served to.
 func consoleOver(db *store.DB, at string, from ...string) *web.Console {
 	pages := console.New(console.Options{Store: db, People: admin.People{Store: db}, Audit: admin.Audit{Store: db},
-		Plans: admin.Plans{Store: db, Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})}})
+		Status: admin.Status{Store: db},
+		Plans:  admin.Plans{Store: db, Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})}})
 	c := &web.Console{Pages: pages, Audit: db.Audit(), Forms: db.Forms(), PublicURL: at}
 	for _, network := range from {
 		c.AllowFrom = append(c.AllowFrom, netip.MustParsePrefix(network))

@@ -15,6 +15,8 @@ import (
 	"testing"
 	"time"
 
+	"ssobridge/certs"
+	"ssobridge/idp"
 	"ssobridge/store"
 	"ssobridge/web"
 )
@@ -188,6 +190,26 @@ func TestClientGone(t *testing.T) {
 	s.Handler().ServeHTTP(rec, req)
 	if rec.Body.Len() != 0 || len(r.observed) != 1 || r.observed[0].status != 499 {
 		t.Errorf("body %q, observed %v, want nothing sent and 499 counted", rec.Body, r.observed)
+	}
+}
+
+// An error that came before anything was known of the request has its page too.
+func TestErrorAheadOfEverything(t *testing.T) {
+	sealer, err := certs.NewSealer(bytes.Repeat([]byte{7}, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	refs := idp.NewReferences(sealer)
+	s, err := web.New(web.Options{IdP: newFakeIdP(), PublicURL: "https://sso.example", CSRFKey: make([]byte, 32),
+		Logger: quiet, References: &refs, Footprints: idp.NewFootprints(time.Now)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec := httptest.NewRecorder()
+	s.FailAhead(rec, httptest.NewRequest(http.MethodGet, "/launch", nil), errors.New("broken on purpose"))
+	if rec.Code != http.StatusInternalServerError || !strings.Contains(rec.Body.String(), "Something went wrong") ||
+		strings.Contains(rec.Body.String(), "on purpose") {
+		t.Errorf("%d\n%s", rec.Code, rec.Body)
 	}
 }
 

@@ -2,8 +2,16 @@ package web
 
 import (
 	"bytes"
+	"net/http"
 	"slices"
+
+	"github.com/labstack/echo/v4"
 )
+
+// FailAhead answers an error that came before anything was known of the request.
+func (s *Server) FailAhead(w http.ResponseWriter, r *http.Request, err error) {
+	s.fail(err, echo.New().NewContext(r, w))
+}
 
 // OwnOfConsole are the routes that the console's own address serves beside the console.
 func OwnOfConsole() []string { return slices.Clone(ownOfConsole) }

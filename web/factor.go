@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -81,6 +82,7 @@ func (s *Server) changeFactors(c echo.Context) error {
 type factorView struct {
 	token
 	Provider, Login string
+	Action          string // of its forms; names the sign-in, so that a reload by Enter comes back to it
 	State           string
 	Passkey         string // options for the browser, JSON
 	Problem         string // text
@@ -92,6 +94,7 @@ type factorView struct {
 
 	Secret                    []string     // in groups of four
 	Picture                   template.URL // of the secret
+	App                       template.URL // opens the app on the same device
 	Invited, Optional, Adding bool
 	Invite                    string
 	WrongInvite, WrongProof   bool
@@ -110,6 +113,7 @@ func (s *Server) showFactor(c echo.Context, v *visit, p idp.AskFactor) error {
 	text, status := s.problemOf(c, v, p.Problem)
 	view := factorView{
 		token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login, State: p.State,
+		Action:  stepPath("/login/factor", p.SignIn),
 		Passkey: p.Passkey, Problem: text, CanCancel: p.CanCancel, Code: p.Code, Elsewhere: p.Elsewhere,
 		Invited: p.Invited, Invite: p.Invite, WrongInvite: p.Problem == idp.FactorInvite,
 	}
@@ -146,13 +150,8 @@ func (s *Server) showNotice(c echo.Context, p idp.FactorNotice) error {
 
 // showWrongCodes tells of wrong second factors once, on the way of a sign-in.
 func (s *Server) showWrongCodes(c echo.Context, p idp.WrongCodes) error {
-	texts := s.in(c).texts
-	key := "wrongcodes.text"
-	if p.Count == 1 {
-		key = "wrongcodes.one"
-	}
 	return s.show(c, http.StatusOK, "wrongcodes", policy{}, struct{ Provider, Text, Next string }{
-		s.provider(p.Provider), texts.fill(texts.words[key], "count", p.Count, "age", s.age(c, s.now(), p.Last)),
+		s.provider(p.Provider), s.in(c).texts.text("wrongcodes.text", "count", p.Count, "age", s.age(c, s.now(), p.Last)),
 		loginPath(p.SignIn),
 	})
 }
@@ -166,7 +165,8 @@ func (s *Server) showEnrolment(c echo.Context, v *visit, p idp.EnrolFactor) erro
 	text, status := s.problemOf(c, v, p.Problem)
 	view := factorView{
 		token: s.token(v, p.SignIn), Provider: s.provider(p.Provider), Login: p.Login, State: p.State,
-		Passkey: p.Passkey, Problem: text, CanCancel: p.CanCancel,
+		Action:  stepPath("/login/factor/enrol", p.SignIn),
+		Passkey: p.Passkey, Problem: text, CanCancel: p.CanCancel, App: appLink(p.Address),
 		Picture: template.URL(p.Picture), // #nosec G203: checked above
 		Invited: p.Invited, Invite: p.Invite, Optional: p.Optional, Adding: p.Adding,
 		WrongInvite: p.Problem == idp.FactorInvite, WrongProof: p.Problem == idp.FactorWrong,
@@ -177,12 +177,21 @@ func (s *Server) showEnrolment(c echo.Context, v *visit, p idp.EnrolFactor) erro
 	return s.show(c, status, "enrol", policy{script: p.Passkey != "", pictures: true}, view)
 }
 
+// appLink is the address that opens an authenticator app on the same device: one that only such apps answer to.
+func appLink(address string) template.URL {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme != "otpauth" || u.Host != "totp" {
+		return ""
+	}
+	return template.URL(u.String()) // #nosec G203: its scheme was checked
+}
+
 func (s *Server) showRecovery(c echo.Context, p idp.RecoveryCodes) error {
 	next := ownFactorsPath
 	if p.SignIn != "" {
 		next = loginPath(p.SignIn)
 	}
-	return s.show(c, http.StatusOK, "recovery", policy{}, struct {
+	return s.show(c, http.StatusOK, "recovery", policy{script: true}, struct {
 		Codes []string
 		Next  string
 	}{p.Codes, next})

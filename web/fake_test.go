@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"ssobridge/idp"
+	"ssobridge/idp/claims"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 )
@@ -44,10 +45,13 @@ type call struct {
 	id      string
 	visitor idp.Visitor
 	launch  idp.LaunchRequest
+	token   idp.TokenLaunch
 	login   string
 	account store.AccountID
 	body    string
+	way     string
 	step    int
+	reply   idp.OpenIDReply
 }
 
 func newFakeIdP() *fakeIdP {
@@ -106,6 +110,36 @@ func (f *fakeIdP) Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor
 	return f.begin(v.Browser, store.AccountID(l.Account)), nil
 }
 
+func (f *fakeIdP) LaunchToken(ctx context.Context, l idp.TokenLaunch, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "LaunchToken", visitor: v, token: l}); done {
+		return a, err
+	}
+	return f.begin(v.Browser, store.AccountID(l.Account)), nil
+}
+
+func (f *fakeIdP) LogoutToken(ctx context.Context, token string, v idp.Visitor) (int, *claims.Fault, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, done, err := f.note(ctx, call{name: "LogoutToken", visitor: v, body: token}); done {
+		return 0, nil, err
+	}
+	if token != "good" {
+		return 0, &claims.Fault{Reason: claims.ReasonForm}, nil
+	}
+	return 1, nil, nil
+}
+
+func (f *fakeIdP) ConfirmLaunch(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if a, done, err := f.note(ctx, call{name: "ConfirmLaunch", id: id, visitor: v}); done {
+		return a, err
+	}
+	return idp.Answer{Page: delivery()}, nil
+}
+
 func (f *fakeIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,6 +166,38 @@ func (f *fakeIdP) Resume(ctx context.Context, id string, v idp.Visitor) (idp.Ans
 	}
 	p.finished = true
 	return idp.Answer{Page: delivery()}, nil
+}
+
+func (f *fakeIdP) SignInAt(ctx context.Context, id, way string, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, _, err := f.note(ctx, call{name: "SignInAt", id: id, visitor: v, way: way})
+	return a, err
+}
+
+func (f *fakeIdP) AnswerOpenID(ctx context.Context, r idp.OpenIDReply, v idp.Visitor) (idp.Answer, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, _, err := f.note(ctx, call{name: "AnswerOpenID", way: r.Source, reply: r, visitor: v})
+	return a, err
+}
+
+func (f *fakeIdP) LogoutOpenID(ctx context.Context, source, token string, v idp.Visitor) (*claims.Fault, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, _, err := f.note(ctx, call{name: "LogoutOpenID", way: source, body: token, visitor: v})
+	if token == "bad" {
+		return &claims.Fault{Reason: claims.ReasonForm}, err
+	}
+	return nil, err
+}
+
+func (f *fakeIdP) ChangePassword(ctx context.Context, id string, c idp.PasswordChange, v idp.Visitor) (idp.Answer,
+	error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, _, err := f.note(ctx, call{name: "ChangePassword", id: id, visitor: v, login: c.Login})
+	return a, err
 }
 
 func (f *fakeIdP) Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error) {

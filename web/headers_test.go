@@ -57,7 +57,8 @@ func TestWEB05And06HeadersOfEachPage(t *testing.T) {
 			nonce := nonceText.FindStringSubmatch(directives["script-src"])
 			scripts := resp.page(t).all("script")
 			passkey := strings.HasPrefix(s.name, "enrol") || s.name == "factor" || s.name == "factor-passkey" ||
-				s.name == "factor-confirm"
+				s.name == "factor-confirm" || strings.HasPrefix(s.name, "login") || s.name == "recovery" ||
+				strings.HasPrefix(s.name, "password")
 			if deliver || waiting || passkey || s.name == "goon" || strings.HasPrefix(s.name, "signingout") {
 				if len(nonce) != 2 || len(scripts) != 1 || scripts[0].attr("nonce") != nonce[1] {
 					t.Errorf("script-src %q with scripts %v, want one with the nonce", directives["script-src"], scripts)
@@ -73,8 +74,8 @@ func TestWEB05And06HeadersOfEachPage(t *testing.T) {
 				t.Error("inline style or script, which the policy forbids")
 			}
 			// A window that a service provider opened must keep its opener on the way of a sign-in.
-			alone := s.name == "signedout" || strings.HasPrefix(s.name, "home") || s.name == "sessions" ||
-				strings.HasPrefix(s.name, "factors") || strings.HasPrefix(s.name, "logout")
+			alone := s.name == "signedout" || s.name == "signedout-elsewhere" || strings.HasPrefix(s.name, "home") ||
+				s.name == "sessions" || strings.HasPrefix(s.name, "factors") || strings.HasPrefix(s.name, "logout")
 			if got := resp.Header.Get("Cross-Origin-Opener-Policy"); (got == "same-origin") != alone {
 				t.Errorf("Cross-Origin-Opener-Policy = %q", got)
 			}

@@ -1,16 +1,16 @@
 package web
 
 import (
+	"errors"
+	"fmt"
 	"net/http"
-	"sync"
+	"slices"
+	"strings"
 
 	"github.com/labstack/echo/v4"
-	xlanguage "golang.org/x/text/language"
-)
 
-// catalogues are the languages of the end-user pages. The first is what people get
-// whose browser asks for none of them. One more is one more file and one more line.
-var catalogues = []Catalogue{english, spanish}
+	"ssobridge/web/texts"
+)
 
 // language is the pages in one language.
 type language struct {
@@ -18,86 +18,36 @@ type language struct {
 	pages *pages
 }
 
-// maxAcceptLanguage bounds what is read of a browser's wishes: browsers send a few
-// dozen bytes.
-const maxAcceptLanguage = 512
-
 // loadLanguages makes the pages of every language, and who chooses among them.
-func loadLanguages(b Branding, assets Assets) ([]language, xlanguage.Matcher, error) {
-	var (
-		all  []language
-		tags []xlanguage.Tag
-	)
-	for _, c := range catalogues {
-		texts := c.WithBrand(b)
-		p, err := loadPages(texts, b, assets)
+func loadLanguages(b Branding, assets Assets) ([]language, *texts.Chooser, error) {
+	var all []language
+	for _, lang := range languages {
+		c, err := loadCatalogue(lang)
 		if err != nil {
 			return nil, nil, err
 		}
-		all = append(all, language{texts, p})
-		tags = append(tags, xlanguage.MustParse(c.lang))
+		c = c.WithBrand(b)
+		p, err := loadPages(c, b, assets)
+		if err != nil {
+			return nil, nil, err
+		}
+		all = append(all, language{c, p})
 	}
-	return all, xlanguage.NewMatcher(tags), nil
+	return all, texts.NewChooser(languages), nil
 }
 
-// Bounds of the wishes whose language is remembered: strangers can send any number of them, of any length.
-const (
-	rememberedWishes = 256
-	rememberedLength = 128
-)
+// languageCookie holds the language that somebody chose on a page: one of languages.
+const languageCookie = "__Host-ssobridge_language"
 
-// wishes remembers which language a browser's wish came to. Most browsers have one of a few.
-type wishes struct {
-	mu    sync.RWMutex
-	known map[string]*language
-}
+// languageRoute takes the choice of a language.
+const languageRoute = "/language"
 
-func (w *wishes) get(wish string) *language {
-	w.mu.RLock()
-	defer w.mu.RUnlock()
-	return w.known[wish]
-}
-
-func (w *wishes) keep(wish string, l *language) {
-	if len(wish) > rememberedLength {
-		return
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.known == nil {
-		w.known = map[string]*language{}
-	}
-	if len(w.known) >= rememberedWishes {
-		clear(w.known) // the usual ones are soon there again
-	}
-	w.known[wish] = l
-}
-
-// languageOf is what a browser asks for (RFC 9110 section 12.5.4), as far as there
-// is such a language. What can't be read asks for nothing.
+// languageOf is what somebody chose in this browser, or what the browser asks for, as far as there is such a language.
 func (s *Server) languageOf(r *http.Request) *language {
-	wish := r.Header.Get("Accept-Language")
-	if wish == "" || len(wish) > maxAcceptLanguage {
-		return &s.languages[0]
+	if i, ok := s.chooser.Named(readCookie(r, languageCookie)); ok {
+		return &s.languages[i]
 	}
-	if l := s.wishes.get(wish); l != nil {
-		return l
-	}
-	l := s.match(wish)
-	s.wishes.keep(wish, l)
-	return l
-}
-
-func (s *Server) match(wish string) *language {
-	tags, _, err := xlanguage.ParseAcceptLanguage(wish)
-	if err != nil || len(tags) == 0 {
-		return &s.languages[0]
-	}
-	_, i, sure := s.matcher.Match(tags...)
-	if sure == xlanguage.No {
-		return &s.languages[0]
-	}
-	return &s.languages[i]
+	return &s.languages[s.chooser.Accept(r.Header.Get("Accept-Language"))]
 }
 
 // in is the language of a request.
@@ -106,4 +56,89 @@ func (s *Server) in(c echo.Context) *language {
 		return v.language
 	}
 	return &s.languages[0]
+}
+
+// switcher offers the page in the other languages. It leads back to the sign-in that the page shows, or to a page of a
+// fixed list.
+type switcher struct {
+	SignIn    string // handle of the sign-in, "" for none
+	Place     string // a key of places, where there is no sign-in
+	Languages []offered
+}
+
+// offered is a language as the switch names it, in itself.
+type offered struct {
+	Lang, Name string
+	Here       bool
+}
+
+// places are the pages that can be shown again in another language, by their routes. A form names one by its route; no
+// address is taken from it.
+var places = []string{"/", "/sessions", "/factors", "/logout"}
+
+// shownOnce are pages that would not come a second time, or that go on by themselves.
+var shownOnce = []string{"recovery", "deliver", "goon", "carry", "signingout"}
+
+// switcher is the switch of a page; nil for a page that can't be shown again.
+func (s *Server) switcher(c echo.Context, page string, view any) *switcher {
+	sw := &switcher{}
+	if v, ok := view.(interface{ handle() string }); ok {
+		sw.SignIn = v.handle()
+	}
+	if sw.SignIn == "" && slices.Contains(places, c.Path()) && page != "refusal" {
+		sw.Place = c.Path()
+	}
+	if sw.SignIn == "" && sw.Place == "" || slices.Contains(shownOnce, page) {
+		return nil
+	}
+	here := s.in(c).texts.Lang()
+	for i := range s.languages {
+		t := s.languages[i].texts
+		sw.Languages = append(sw.Languages, offered{Lang: t.Lang(), Name: t.text("language.name"), Here: t.Lang() == here})
+	}
+	return sw
+}
+
+// chooseLanguage remembers a language in this browser, and shows the page in it. It changes nothing else and takes no
+// more than the address of that page does, so it needs no token of a form; that no other site posts it is checked for
+// every form (row WEB-01).
+func (s *Server) chooseLanguage(c echo.Context) error {
+	f, err := s.readForm(c, maxForm)
+	if err != nil {
+		return err
+	}
+	i, known := s.chooser.Named(f["language"])
+	if !known {
+		return refuse(http.StatusBadRequest, badForm, errors.New("no language of ours"))
+	}
+	handle := ""
+	if f["s"] != "" {
+		if handle, err = signInID(f); err != nil {
+			return err
+		}
+	}
+	v := visitOf(c)
+	v.language = &s.languages[i]
+	c.SetCookie(cookie(languageCookie, languages[i], browserLife))
+	if handle == "" {
+		place := "/"
+		if slices.Contains(places, f["place"]) { // a word of ours: no address from outside
+			place = f["place"]
+		}
+		return c.Redirect(http.StatusSeeOther, place)
+	}
+	id, _, sealed := strings.Cut(handle, ".")
+	if k, kept := startedOf(c.Request(), id); !sealed || kept && k.text != "" {
+		return c.Redirect(http.StatusSeeOther, loginPath(handle))
+	}
+	// It was too long for a cookie, so that its page has no address: as in started.
+	if err := s.ensureBrowser(c, v); err != nil {
+		return err
+	}
+	v.own = ownToken(c.Request(), handle)
+	a, err := s.idp.Resume(c.Request().Context(), handle, v.visitor())
+	if err != nil {
+		return fmt.Errorf("show a sign-in in another language: %w", err)
+	}
+	return s.answer(c, v, a, "")
 }

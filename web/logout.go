@@ -168,9 +168,18 @@ func (s *Server) showSignedOut(c echo.Context, p idp.SignedOut) error {
 		Provider string
 		Back     string // path, "" when nobody waits for an answer
 		Start    string // path to begin anew
+		// Elsewhere is the address at which one signs out at the provider that had signed the person in; "" for none.
+		Elsewhere, ElsewhereName string
 	}{Services: s.services(c, p.Services), Provider: p.Provider, Start: visitOf(c).site.start()}
 	for _, one := range p.Services {
 		view.Open = view.Open || one.State != idp.LoggedOut
+	}
+	if p.Elsewhere != "" {
+		// A link, no redirect: the address is the provider's own by discovery, and the person decides.
+		if err := safeAddress(p.Elsewhere); err != nil {
+			return err
+		}
+		view.Elsewhere, view.ElsewhereName = p.Elsewhere, p.ElsewhereName
 	}
 	if p.Logout != "" {
 		view.Back = "/logout/back?l=" + url.QueryEscape(p.Logout)

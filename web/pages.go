@@ -24,9 +24,9 @@ type pages struct {
 }
 
 // pageNames lists every page; templates/NAME.html is its file.
-var pageNames = []string{"login", "choose", "waiting", "switching", "confirm", "deliver", "goon", "refusal", "finished",
-	"signedout", "signingout", "carry", "logout", "home", "sessions", "factor", "wrongcodes", "enrol", "recovery",
-	"factors", "notice"}
+var pageNames = []string{"login", "password", "choose", "waiting", "switching", "confirm", "launching", "deliver",
+	"goon", "refusal", "finished", "signedout", "signingout", "carry", "logout", "home", "sessions", "factor",
+	"wrongcodes", "enrol", "recovery", "factors", "notice"}
 
 // brandView is what the frame shows of the partner.
 type brandView struct {
@@ -35,17 +35,18 @@ type brandView struct {
 
 // frame is what base.html gets: the page's own values are in Page.
 type frame struct {
-	Brand brandView
-	Lang  string
-	Nonce string
-	Ref   string // of the request, where the page is one that somebody may ask for help from; "": none
-	Page  any
+	Brand  brandView
+	Lang   string
+	Nonce  string
+	Switch *switcher // to another language; nil for none
+	Ref    string    // of the request, where the page is one that somebody may ask for help from; "": none
+	Page   any
 }
 
 // referenced are the pages on which a sign-in stands, or a single logout: each shows the reference under which
 // administrators find out what it waits for, or what stopped it. The page of a refusal has it among its own words.
-var referenced = []string{"login", "choose", "waiting", "switching", "finished", "signedout", "signingout", "factor",
-	"wrongcodes", "enrol", "recovery", "factors", "notice"}
+var referenced = []string{"login", "password", "launching", "choose", "waiting", "switching", "finished", "signedout",
+	"signingout", "factor", "wrongcodes", "enrol", "recovery", "factors", "notice"}
 
 func loadPages(texts Catalogue, b Branding, assets Assets) (*pages, error) {
 	functions := template.FuncMap{
@@ -57,7 +58,7 @@ func loadPages(texts Catalogue, b Branding, assets Assets) (*pages, error) {
 		return nil, fmt.Errorf("web: parse the frame of all pages: %w", err)
 	}
 	p := &pages{
-		lang:   texts.lang,
+		lang:   texts.Lang(),
 		byName: map[string]*template.Template{},
 		brand: brandView{
 			Name: b.Name, ProductName: b.ProductName, Logo: assets.URL("logo"),
@@ -102,6 +103,7 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	defer buffers.Put(buf) // the writer copies what it is given
 	buf.Reset()
 	f := frame{Brand: in.pages.brand, Lang: in.pages.lang, Nonce: nonce, Page: view}
+	f.Switch = s.switcher(c, name, view)
 	if slices.Contains(referenced, name) {
 		f.Ref = s.reference(c)
 	}
@@ -115,7 +117,7 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 // connection.
 func (l *language) send(c echo.Context, status int, page []byte) error {
 	h := c.Response().Header()
-	h.Set("Content-Language", l.texts.lang)
+	h.Set("Content-Language", l.texts.Lang())
 	h.Add("Vary", "Accept-Language")
 	h.Set(echo.HeaderContentLength, strconv.Itoa(len(page)))
 	return c.HTMLBlob(status, page)

@@ -36,6 +36,21 @@ func samples() []sample {
 			Problem: "bad_credentials", CanCancel: true}}, status: http.StatusUnprocessableEntity},
 		{name: "login-expired", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Login: "anna", Problem: "expired"}},
 			status: http.StatusUnprocessableEntity},
+		{name: "login-sources", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Provider: sp,
+			Sources: []idp.WayIn{{Source: "portal", Label: "The <Portal>"}, {Source: "other", Label: "other"}}}},
+			status: http.StatusOK},
+		{name: "login-sources-only", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Provider: sp, NoPassword: true,
+			CanCancel: true, Sources: []idp.WayIn{{Source: "portal", Label: "Portal"}}}}, status: http.StatusOK},
+		{name: "launching", answer: idp.Answer{Page: idp.ConfirmLaunch{SignIn: "one", Provider: sp, Person: "Ana <Díaz>",
+			Contact: "ana@example.com",
+			Account: "a07e1lxqqqo0", Instead: "bob"}}, status: http.StatusOK},
+		{name: "launching-plain", answer: idp.Answer{Page: idp.ConfirmLaunch{SignIn: "one", Provider: sp,
+			Person: "Ana Díaz"}}, status: http.StatusOK},
+		{name: "password", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Provider: sp, Login: "anna",
+			Problem: "password_expired", Change: true}}, status: http.StatusUnprocessableEntity},
+		{name: "password-refused", answer: idp.Answer{Page: idp.AskPassword{SignIn: "one", Provider: sp, Login: "anna",
+			Problem: "password_simple", Change: true, Said: "Password <b>fails</b> quality checking policy"}},
+			status: http.StatusUnprocessableEntity},
 		{name: "choose", answer: idp.Answer{Page: idp.ChooseAccount{SignIn: "one", Provider: sp, Person: "anna.example",
 			Choices: named()}}, status: http.StatusOK},
 		{name: "choose-many", answer: idp.Answer{Page: idp.ChooseAccount{SignIn: "one", Provider: sp, Person: "anna.example",
@@ -60,6 +75,8 @@ func samples() []sample {
 			status: http.StatusForbidden},
 		{name: "finished", answer: idp.Answer{Page: idp.Finished{Again: "/launch/a07e1lxqqqo0"}}, status: http.StatusOK},
 		{name: "signedout", answer: idp.Answer{Page: idp.SignedOut{}}, status: http.StatusOK},
+		{name: "signedout-elsewhere", answer: idp.Answer{Page: idp.SignedOut{
+			Elsewhere: "https://id.example.com/logout?client_id=ssobridge", ElsewhereName: "Workforce"}}, status: http.StatusOK},
 		{name: "signedout-everywhere", answer: idp.Answer{Page: idp.SignedOut{Services: usedServices(idp.LoggedOut,
 			idp.LoggedOut)}}, status: http.StatusOK},
 		{name: "signedout-open", answer: idp.Answer{Page: idp.SignedOut{Services: usedServices(idp.LoggedOut, idp.Unreachable,
@@ -118,6 +135,7 @@ const options = `{"challenge":"AAAA","user":{"id":"AAAA"}}`
 func enrolment(p idp.EnrolFactor) idp.EnrolFactor {
 	p.SignIn, p.Provider, p.Login, p.State, p.Passkey = "one", "Constant Contact", "anna", "sealed", options
 	p.Secret = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
+	p.Address = "otpauth://totp/Example:anna?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Example"
 	p.Picture = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGNgAAAAAgABSK+kcQAAAABJRU5ErkJggg=="
 	return p
 }

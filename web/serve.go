@@ -1,13 +1,16 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,14 +28,16 @@ type visit struct {
 	// unreferenced says that the page has nothing that anybody would ask for help with.
 	unreferenced bool
 	address      string
-	session      string      // token of the session cookie, "" for none
-	browser      string      // token of the browser cookie, "" for none
-	own          string      // token of the cookie of the started sign-in that the request names, "" for none
-	reason       string      // why the request was refused, for the log
-	cause        error       // the error behind it, for the log
-	issued       idp.Deliver // what the answer hands over, for the log
-	language     *language   // of the page
-	status       int         // what the log says where nothing was sent
+	session      string // token of the session cookie, "" for none
+	browser      string // token of the browser cookie, "" for none
+	own          string // token of the cookie of the started sign-in that the request names, "" for none
+	// kept is the sealed text of a started sign-in in this browser's cookies, by its id
+	kept     func(id string) string
+	reason   string      // why the request was refused, for the log
+	cause    error       // the error behind it, for the log
+	issued   idp.Deliver // what the answer hands over, for the log
+	language *language   // of the page
+	status   int         // what the log says where nothing was sent
 
 	site    *site // the address that it came to
 	console bool  // the console is served there, and to this client
@@ -40,6 +45,8 @@ type visit struct {
 	broken bool // what was sent is not the whole: the connection is to break off too
 
 	footprint *idp.Footprint // what the request may leave behind
+
+	endSpan func(of, result string, err error) // nil: nothing is recorded
 }
 
 const visitKey = "visit"
@@ -47,7 +54,8 @@ const visitKey = "visit"
 func visitOf(c echo.Context) *visit {
 	v, ok := c.Get(visitKey).(*visit)
 	if !ok {
-		v = &visit{site: &site{}} // serve runs before everything; this is for errors ahead of it
+		// serve runs before everything; this is for errors ahead of it. Texts may name the address, which nobody knows yet.
+		v = &visit{site: &site{url: &url.URL{}}}
 		c.Set(visitKey, v)
 	}
 	return v
@@ -57,7 +65,7 @@ func visitOf(c echo.Context) *visit {
 func (v *visit) visitor() idp.Visitor {
 	return idp.Visitor{
 		Ref: v.ref, Address: v.address, Session: v.session, Browser: v.site.browserAt(v.browser), Own: v.own,
-		NoConsole: !v.console, ConsoleSite: v.site.console,
+		Started: v.kept, NoConsole: !v.console, ConsoleSite: v.site.console,
 	}
 }
 
@@ -68,13 +76,16 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 		began := s.now()
 		r := c.Request()
 		v := &visit{site: s.siteOf(r.Context()), address: clientAddress(r, s.trusted), session: sessionToken(r),
-			browser: browserToken(r), language: s.languageOf(r)}
+			browser: browserToken(r), language: s.languageOf(r), kept: startedTexts(r)}
 		c.Set(visitKey, v)
 		v.console = s.console != nil && v.site.console == (s.consoleSite != nil) && s.console.servesTo(r, v.address)
 		s.secure(c.Response().Header())
 
 		ctx, cancel := context.WithTimeout(r.Context(), requestTimeout)
 		defer cancel()
+		if s.span != nil && !polled(c.Path()) {
+			ctx, v.endSpan = s.span(ctx, "request")
+		}
 		if s.footprints != nil {
 			ctx, v.footprint = s.footprints.Begin(ctx, v.address)
 			s.follow(c, v)
@@ -165,7 +176,11 @@ func (s *Server) reference(c echo.Context) string {
 
 func (s *Server) codeReference(c echo.Context, v *visit, reason string) {
 	if !v.coded && s.refs != nil {
-		v.plain, v.ref, v.coded = v.ref, s.refs.Coded(reason, v.footprint.Began()), true
+		began := v.footprint.Began()
+		if began.IsZero() { // an error ahead of everything
+			began = s.now()
+		}
+		v.plain, v.ref, v.coded = v.ref, s.refs.Coded(reason, began), true
 		c.Response().Header().Set("X-Request-Id", v.ref)
 	}
 }
@@ -181,6 +196,13 @@ func (s *Server) finish(c echo.Context, v *visit, took time.Duration) {
 		status = v.status
 	}
 	s.observe(route, status, took)
+	if v.endSpan != nil {
+		var failed error
+		if status >= http.StatusInternalServerError {
+			failed = cmp.Or(v.cause, errors.New("the request failed"))
+		}
+		v.endSpan(knownMethod(c.Request().Method)+" "+route, strconv.Itoa(status), failed)
+	}
 	defer v.footprint.Done()
 
 	level := slog.LevelInfo
@@ -260,9 +282,12 @@ func (s *Server) guard(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		// The POST binding comes from other sites by its nature. Its two endpoints are exempt:
 		// nothing is changed there before the message is validated (row WEB-01). So is the
-		// webhook, which looks at no cookie: its secret and key say who posts.
-		if path := c.Path(); path != "/saml/sso" && path != "/saml/slo" && path != webhookRoute {
-			if err := v.site.cross.Check(r); err != nil {
+		// webhook, which looks at no cookie: its secret and key say who posts. And so is a signed launch, which changes
+		// nothing either: its token says who comes, and where no page of the application has posted it, a page of ours asks.
+		if path := c.Path(); path != "/saml/sso" && path != "/saml/slo" && path != webhookRoute &&
+			path != launchPath && path != launchLogoutPath {
+			// The REST API looks at the Authorization header alone, which no other site can have a browser send.
+			if err := v.site.cross.Check(r); err != nil && path != apiPath {
 				return refuse(http.StatusForbidden, crossOrigin, err)
 			}
 		}

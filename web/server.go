@@ -26,11 +26,12 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	xlanguage "golang.org/x/text/language"
 
 	"ssobridge/idp"
+	"ssobridge/idp/claims"
 	"ssobridge/idp/netname"
 	"ssobridge/provisioning"
+	"ssobridge/web/texts"
 )
 
 // IdP is what the pages need of the identity provider; *idp.IdP is it.
@@ -51,12 +52,17 @@ type IdP interface {
 type Starter interface {
 	SSO(ctx context.Context, r *http.Request, v idp.Visitor) (idp.Answer, error)
 	Launch(ctx context.Context, l idp.LaunchRequest, v idp.Visitor) (idp.Answer, error)
+	LaunchToken(ctx context.Context, l idp.TokenLaunch, v idp.Visitor) (idp.Answer, error)
+	AnswerOpenID(ctx context.Context, r idp.OpenIDReply, v idp.Visitor) (idp.Answer, error)
 }
 
 // Steps go on with a pending sign-in.
 type Steps interface {
 	Resume(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
 	Login(ctx context.Context, id, login, password string, v idp.Visitor) (idp.Answer, error)
+	SignInAt(ctx context.Context, id, way string, v idp.Visitor) (idp.Answer, error)
+	ConfirmLaunch(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
+	ChangePassword(ctx context.Context, id string, c idp.PasswordChange, v idp.Visitor) (idp.Answer, error)
 	Choose(ctx context.Context, id, account string, v idp.Visitor) (idp.Answer, error)
 	Cancel(ctx context.Context, id string, v idp.Visitor) (idp.Answer, error)
 	Progress(ctx context.Context, id string, v idp.Visitor) (pr provisioning.Progress, ready bool, err error)
@@ -64,6 +70,8 @@ type Steps interface {
 
 // Sessions tell of and end a person's session.
 type Sessions interface {
+	LogoutToken(ctx context.Context, token string, v idp.Visitor) (ended int, bad *claims.Fault, err error)
+	LogoutOpenID(ctx context.Context, source, token string, v idp.Visitor) (bad *claims.Fault, err error)
 	SignedIn(ctx context.Context, v idp.Visitor) (login string, ok bool, err error)
 	SessionElsewhere(ctx context.Context, v idp.Visitor) (bool, error)
 	Logout(ctx context.Context, v idp.Visitor) (idp.Answer, error)
@@ -119,6 +127,9 @@ type Options struct {
 	// Observe is told of each request served; route is a pattern of ours, never a
 	// path that somebody typed. Default: nobody is told.
 	Observe func(route string, status int, d time.Duration)
+	// Span begins the span of a request; end takes its method and route, and its status. end is nil where nothing is
+	// recorded. Default nil: no spans.
+	Span func(ctx context.Context, name string) (_ context.Context, end func(of, result string, err error))
 	// Logger gets one line for each request. Default: slog.Default().
 	Logger *slog.Logger
 	// Now is the clock. Default: time.Now.
@@ -136,10 +147,15 @@ type Options struct {
 	// ConfirmLaunch asks for one click where another site leads a browser to a launch
 	// link. Browsers that do not say where they come from are not asked.
 	ConfirmLaunch bool
+	// RememberLogin offers to keep the login name in the browser, for its next sign-in. The password is never kept.
+	RememberLogin bool
 	// Webhook takes Constant Contact's webhooks. Default nil: their path is an unknown one.
 	Webhook *Webhook
 	// Console is the admin console. Default nil: its paths are unknown ones.
 	Console *Console
+	// API serves the REST API, all below apiPath. The reference of a request and its address come with the context, as
+	// store.OriginOf. Default nil: its paths are unknown ones.
+	API http.Handler
 	// SessionLife is how long a browser keeps the session cookie, at most as long as
 	// idp lets the session live. Default 0: until the browser is closed.
 	SessionLife time.Duration
@@ -169,6 +185,7 @@ type Server struct {
 	health      func() (string, error)
 	stopping    <-chan struct{}
 	observe     func(string, int, time.Duration)
+	span        func(context.Context, string) (context.Context, func(of, result string, err error))
 	log         *slog.Logger
 	now         func() time.Time
 	random      io.Reader
@@ -176,13 +193,14 @@ type Server struct {
 	life        time.Duration
 	startLife   time.Duration // of the cookie of a started sign-in
 	confirm     bool          // launches from other sites
+	remember    bool          // login names
 	hook        *hook
+	api         http.Handler // nil: there is none
 	footprints  *idp.Footprints
 	refs        *idp.References
 	howTo       func(idp.Act, string) string
 	languages   []language // the first is the default
-	matcher     xlanguage.Matcher
-	wishes      wishes
+	chooser     *texts.Chooser
 	pages       *pages // of the default language, for what is the same in all
 	assets      Assets
 	console     *console // nil: there is none
@@ -224,6 +242,7 @@ func New(o Options) (*Server, error) {
 		health:   o.Health,
 		stopping: o.Stopping,
 		observe:  o.Observe,
+		span:     o.Span,
 		log:      o.Logger,
 		now:      o.Now,
 		random:   o.Random,
@@ -232,7 +251,9 @@ func New(o Options) (*Server, error) {
 
 		startLife: cmp.Or(o.SignInLife, time.Hour),
 		confirm:   o.ConfirmLaunch,
+		remember:  o.RememberLogin,
 		hook:      hook,
+		api:       o.API,
 
 		footprints: o.Footprints, refs: o.References, howTo: o.HowTo,
 	}
@@ -258,7 +279,7 @@ func New(o Options) (*Server, error) {
 	if s.assets, err = loadAssets(brand); err != nil {
 		return nil, err
 	}
-	if s.languages, s.matcher, err = loadLanguages(brand, s.assets); err != nil {
+	if s.languages, s.chooser, err = loadLanguages(brand, s.assets); err != nil {
 		return nil, err
 	}
 	s.pages = s.languages[0].pages
@@ -281,6 +302,9 @@ func New(o Options) (*Server, error) {
 // Handler serves all routes of the public address.
 func (s *Server) Handler() http.Handler { return s.echo }
 
+// apiPath is where the REST API is served.
+const apiPath = "/api/v1/*"
+
 // routes lists every path but those of the admin console, which newConsole adds.
 func (s *Server) routes() *echo.Echo {
 	e := echo.New()
@@ -299,20 +323,31 @@ func (s *Server) routes() *echo.Echo {
 
 	// /launch/sp stands before the account: the router prefers fixed words. An
 	// account can't be named "sp" then, which no id of Constant Contact's looks like.
-	page(e, "/launch", s.launch)
+	page(e, launchPath, s.launch)
 	page(e, "/launch/sp", s.launchProvider)
 	page(e, "/launch/:encoded_account_id", s.launchAccount)
+
+	e.POST(launchPath, s.launchToken)
+	e.POST(launchLogoutPath, s.logoutToken)
+	page(e, "/oidc/:source/callback", s.openIDCallback)
+	e.POST("/oidc/:source/logout", s.openIDLogout)
 
 	page(e, "/login", s.resume)
 	e.POST("/login", s.login)
 	e.POST("/login/start", s.started)
+	e.POST("/login/launch", s.confirmLaunch)
+	e.POST("/login/password", s.changePassword)
 	e.POST("/login/account", s.choose)
+	// Enter in the address bar, or a restored tab, asks for the address that a form was sent to.
+	page(e, "/login/factor", s.resume)
+	page(e, "/login/factor/enrol", s.resume)
 	e.POST("/login/factor", s.factor)
 	e.POST("/login/factor/enrol", s.enrol)
 	e.POST("/login/cancel", s.cancel)
 	e.GET("/login/progress", s.progress)
 
 	page(e, "/", s.home)
+	e.POST(languageRoute, s.chooseLanguage)
 	page(e, "/sessions", s.sessions)
 	e.POST("/sessions", s.endSession)
 	page(e, "/factors", s.factors)
@@ -326,6 +361,9 @@ func (s *Server) routes() *echo.Echo {
 
 	if s.hook != nil {
 		e.POST(webhookRoute, s.webhook)
+	}
+	if s.api != nil {
+		e.Any(apiPath, echo.WrapHandler(s.api))
 	}
 
 	e.GET("/healthz", s.healthz)

@@ -57,7 +57,7 @@ func (s *Server) sessions(c echo.Context) error {
 // age is how long ago something was, at least a minute: the store keeps the last use
 // no finer.
 func (s *Server) age(c echo.Context, now, then time.Time) string {
-	return s.in(c).texts.duration(max(now.Sub(then), time.Minute))
+	return s.in(c).texts.Duration(max(now.Sub(then), time.Minute))
 }
 
 // endSession ends one session of the reader's own, or all but this one. A session

@@ -48,7 +48,16 @@ func (s *Server) message(c echo.Context, take func(context.Context, *http.Reques
 }
 
 func (s *Server) launch(c echo.Context) error {
-	return s.start(c, idp.LaunchRequest{}, "/launch")
+	return s.startBy(c, idp.LaunchRequest{}, "/launch")
+}
+
+// startBy is start for an address that may name who signs the person in. Nothing else of its query is looked at.
+func (s *Server) startBy(c echo.Context, l idp.LaunchRequest, self string) error {
+	if way := c.QueryParam(wayField); wayText(way) {
+		l.Source = way
+		self += "?" + url.Values{wayField: {way}}.Encode()
+	}
+	return s.start(c, l, self)
 }
 
 func (s *Server) launchAccount(c echo.Context) error {
@@ -56,7 +65,7 @@ func (s *Server) launchAccount(c echo.Context) error {
 	if err != nil {
 		return refuse(http.StatusNotFound, badLink, err)
 	}
-	return s.start(c, idp.LaunchRequest{Account: string(id)}, "/launch/"+url.PathEscape(string(id)))
+	return s.startBy(c, idp.LaunchRequest{Account: string(id)}, "/launch/"+url.PathEscape(string(id)))
 }
 
 // launchProvider starts a sign-in at a registered service provider. The RelayState
@@ -73,6 +82,10 @@ func (s *Server) launchProvider(c echo.Context) error {
 	again := url.Values{"entity_id": {l.EntityID}}
 	if l.RelayState != "" {
 		again.Set("relay_state", l.RelayState)
+	}
+	if way := f[wayField]; wayText(way) {
+		l.Source = way
+		again.Set(wayField, way)
 	}
 	return s.start(c, l, "/launch/sp?"+again.Encode())
 }
@@ -136,7 +149,18 @@ func (s *Server) resume(c echo.Context) error {
 	}
 	id, started := f["t"]
 	if _, named := f["s"]; !named && !started {
-		return s.start(c, idp.LaunchRequest{}, "/launch")
+		return s.startBy(c, idp.LaunchRequest{}, "/launch")
+	}
+	way, chosen := f[wayField]
+	if chosen {
+		if !wayText(way) {
+			return refuse(http.StatusBadRequest, badLink, errors.New("the link names no source"))
+		}
+		delete(f, wayField)
+		// It leads to a source's own sign-in: by a page of another site, or in a frame, nobody has chosen it.
+		if err := navigated(c); err != nil {
+			return err
+		}
 	}
 	if err := notAhead(c); err != nil {
 		return err
@@ -145,7 +169,7 @@ func (s *Server) resume(c echo.Context) error {
 		if !tokenText(id) || len(f) > 1 {
 			return refuse(http.StatusBadRequest, badLink, errNoSignIn)
 		}
-		return s.resumeStarted(c, id)
+		return s.resumeStarted(c, id, way)
 	}
 	if id, err = linkedID(f); err != nil {
 		return err
@@ -154,19 +178,78 @@ func (s *Server) resume(c echo.Context) error {
 	if err := s.ensureBrowser(c, v); err != nil {
 		return err
 	}
-	a, err := s.idp.Resume(c.Request().Context(), id, v.visitor())
-	if err != nil {
-		return fmt.Errorf("go on with a sign-in: %w", err)
+	return s.goOnBy(c, v, id, way, loginPath(id))
+}
+
+// wayField names in an address who signs the person in: a source, or "directory" for the form.
+const wayField = "source"
+
+// wayText tells whether a text can name a source.
+func wayText(way string) bool { return idp.IsWay(way) }
+
+// goOnBy goes on with a pending sign-in; way is what the person has chosen to sign in with, "" for nothing.
+func (s *Server) goOnBy(c echo.Context, v *visit, handle, way, self string) error {
+	if way == "" {
+		a, err := s.idp.Resume(c.Request().Context(), handle, v.visitor())
+		if err != nil {
+			return fmt.Errorf("go on with a sign-in: %w", err)
+		}
+		return s.answer(c, v, a, self)
 	}
-	return s.answer(c, v, a, loginPath(id))
+	a, err := s.idp.SignInAt(c.Request().Context(), handle, way, v.visitor())
+	if err != nil {
+		return fmt.Errorf("go on with a sign-in at a source: %w", err)
+	}
+	keepWay(c, way)
+	return s.answer(c, v, a, self)
+}
+
+// leaveFor sends the browser to a source's own sign-in. What answers a form is a page that leads on by itself: Chromium
+// checks a page's form-action against all redirects that follow its form, those behind an address of ours too. What a
+// page of ours leads to is none of a form's.
+func (s *Server) leaveFor(c echo.Context, p idp.LeaveFor) error {
+	// idp names only addresses of the configuration. That none of them is a script or goes out unencrypted is checked
+	// here once more, where it would do the harm.
+	if err := safeAddress(p.Address); err != nil {
+		return fmt.Errorf("leave for source %s: %w", p.Source, err)
+	}
+	// The sign-in is kept for when the browser comes back.
+	if id, text, sealed := strings.Cut(p.SignIn, "."); sealed {
+		if len(text) > maxStartText {
+			return fmt.Errorf("leave for source %s: the sign-in is too long for a cookie", p.Source)
+		}
+		s.keepStarted(c, startedCookie{id: id, text: text}, s.startLife)
+	}
+	if c.Request().Method == http.MethodPost {
+		on := loginPath(p.SignIn) + "&" + wayField + "=" + url.QueryEscape(p.Source)
+		return s.show(c, http.StatusOK, "goon", policy{}, goOnView{On: on})
+	}
+	return c.Redirect(http.StatusSeeOther, p.Address)
 }
 
 func (s *Server) login(c echo.Context) error {
 	return s.step(c, func(v *visit, id string, f Fields) (idp.Answer, error) {
 		// Spaces around a login name come from pasting; in a password they may be meant.
-		a, err := s.idp.Login(c.Request().Context(), id, strings.TrimSpace(f["login"]), f["password"], v.visitor())
+		login := strings.TrimSpace(f["login"])
+		a, err := s.idp.Login(c.Request().Context(), id, login, f["password"], v.visitor())
 		if err != nil {
 			return a, fmt.Errorf("log in: %w", err)
+		}
+		if s.remember && a.NewSession != "" {
+			rememberLogin(c, login, f["remember"] == "1")
+		}
+		return a, nil
+	})
+}
+
+// changePassword takes the form of an expired password. What stands in its fields is as in a login's.
+func (s *Server) changePassword(c echo.Context) error {
+	return s.step(c, func(v *visit, id string, f Fields) (idp.Answer, error) {
+		change := idp.PasswordChange{Login: strings.TrimSpace(f["login"]), Old: f["password"], New: f["new"],
+			Again: f["again"]}
+		a, err := s.idp.ChangePassword(c.Request().Context(), id, change, v.visitor())
+		if err != nil {
+			return a, fmt.Errorf("change a password: %w", err)
 		}
 		return a, nil
 	})
@@ -182,6 +265,7 @@ func (s *Server) choose(c echo.Context) error {
 		if err != nil {
 			return a, fmt.Errorf("choose a client account: %w", err)
 		}
+		keepRecent(c, string(account))
 		return a, nil
 	})
 }

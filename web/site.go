@@ -84,8 +84,10 @@ func (at *site) start() string {
 // ownOfConsole are the routes beside those below /admin that are served at the console's own address: signing in to
 // it, the person's own second factors and sessions, signing out. Everything else belongs to the public address.
 var ownOfConsole = []string{
-	"/", "/login", "/login/start", "/login/factor", "/login/factor/enrol", "/login/cancel", "/factors", "/sessions",
-	"/logout", "/logout/all", "/logout/next", "/logout/back", "/logout/skip", "/healthz", "/readyz", "/assets/:name",
+	"/", "/login", "/login/start", "/login/password", "/login/factor", "/login/factor/enrol", "/login/cancel",
+	"/factors", "/sessions",
+	"/logout", "/logout/all", "/logout/next", "/logout/back", "/logout/skip", languageRoute, "/healthz",
+	"/readyz", "/assets/:name",
 }
 
 // probes tells whether whoever watches this replica asks for a route: a balancer before it, from an address of its own

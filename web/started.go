@@ -25,14 +25,15 @@ const startCookie = "__Host-ssobridge_start_"
 
 const (
 	// maxStartText is the longest sealed text that goes into a cookie.
-	maxStartText = 2 << 10
+	maxStartText = idp.MaxStartedText
 	// maxHandle bounds what a form may name; idp has the exact bound.
 	maxHandle = 60 << 10
 	// maxCookies bounds all cookies of ours together, names included: proxies refuse requests with headers of more than 8
 	// KB.
 	maxCookies = 6000
-	// otherCookies is room for those of the session and the browser.
-	otherCookies = 320
+	// otherCookies is room for those of the session and the browser, and for what the browser remembers: language, login
+	// name, accounts, source.
+	otherCookies = 820
 	// maxDropped bounds the cookies that one answer drops: proxies refuse answers with long headers, too.
 	maxDropped = 12
 	// blindLife is how long a cookie lives that was set without seeing what others there are. Its page sets it for longer,
@@ -124,8 +125,11 @@ func (s *Server) goOn(c echo.Context, v *visit, p idp.GoOn) error {
 	}
 	// The form comes from a page of ours, so that the next request carries our cookies (row WEB-03). Without a script
 	// its button does the same.
-	return s.show(c, http.StatusOK, "goon", policy{script: true}, struct{ SignIn string }{p.SignIn})
+	return s.show(c, http.StatusOK, "goon", policy{script: true}, goOnView{SignIn: p.SignIn})
 }
+
+// goOnView leads on by itself: by a form, or to a path of ours.
+type goOnView struct{ SignIn, On string }
 
 // renewStarted sets the cookie of the sign-in that a page is shown of anew, where it was set without seeing the others:
 // for longer, and bound to the browser's own cookie like the page.
@@ -148,8 +152,9 @@ func (s *Server) renewStarted(c echo.Context, handle string) {
 	s.keepStarted(c, k, s.startLife)
 }
 
-// resumeStarted shows a sign-in that may not be stored, by its cookie.
-func (s *Server) resumeStarted(c echo.Context, id string) error {
+// resumeStarted shows a sign-in that may not be stored, by its cookie. way is what the person has chosen to sign in
+// with, "" for nothing.
+func (s *Server) resumeStarted(c echo.Context, id, way string) error {
 	v := visitOf(c)
 	if err := s.ensureBrowser(c, v); err != nil {
 		return err
@@ -158,11 +163,7 @@ func (s *Server) resumeStarted(c echo.Context, id string) error {
 	if k, kept := startedOf(c.Request(), id); kept && k.text != "" {
 		handle, v.own = id+"."+k.text, k.own
 	}
-	a, err := s.idp.Resume(c.Request().Context(), handle, v.visitor())
-	if err != nil {
-		return fmt.Errorf("go on with a started sign-in: %w", err)
-	}
-	return s.answer(c, v, a, startedPath(id))
+	return s.goOnBy(c, v, handle, way, startedPath(id))
 }
 
 // started takes the form of a started sign-in and shows its page. It does what the page's address does for a short one,
@@ -200,6 +201,14 @@ func ownToken(r *http.Request, handle string) string {
 	}
 	k, _ := startedOf(r, id)
 	return k.own
+}
+
+// startedTexts finds the sealed text of a started sign-in that a request's cookies keep.
+func startedTexts(r *http.Request) func(id string) string {
+	return func(id string) string {
+		k, _ := startedOf(r, id)
+		return k.text
+	}
 }
 
 // startedPath shows a started sign-in.

@@ -73,7 +73,7 @@ func (s *Server) progress(c echo.Context) error {
 		Left    int64  `json:"left,omitempty"` // seconds until a switch of keys is over
 	}{Ready: ready, Poll: s.pollAfter(pr).Milliseconds(), Left: s.left(pr)}
 	if ready {
-		answer.Message = s.in(c).texts.words["wait.ready"]
+		answer.Message = s.in(c).texts.text("wait.ready")
 	} else {
 		answer.Message, answer.Detail = s.told(c, pr)
 	}
@@ -84,33 +84,28 @@ func (s *Server) progress(c echo.Context) error {
 // known of when it is done.
 func (s *Server) told(c echo.Context, p provisioning.Progress) (message, detail string) {
 	texts := s.in(c).texts
-	message, ok := texts.causes[p.Cause]
-	if !ok {
-		message = texts.causes[""]
-	}
+	message = texts.cause(p.Cause)
 	var more []string
-	add := func(key string, pairs ...any) { more = append(more, texts.fill(texts.words[key], pairs...)) }
+	add := func(key string, pairs ...any) { more = append(more, texts.text(key, pairs...)) }
 	switch {
 	case p.Cause != "" && p.Cause != "queued" || p.Place < 1:
 	case p.Place == 1:
 		add("wait.first")
-	case p.Place == 2:
-		add("wait.one")
 	default:
-		add("wait.many", "count", p.Place-1)
+		add("wait.ahead", "count", p.Place-1)
 	}
 	switch until := p.NextTry.Sub(s.now()); {
 	case p.Cause == "sending":
 	case p.Cause == idp.CauseKeySwitch:
-		add("switch.until", "time", texts.duration(until))
+		add("switch.until", "time", texts.Duration(until))
 	case p.Attempts > 0 && !p.NextTry.IsZero() && until > time.Second:
-		add("wait.retry", "time", texts.duration(until))
+		add("wait.retry", "time", texts.Duration(until))
 	case p.Attempts > 0 && !p.NextTry.IsZero():
 		add("wait.soon")
 	case p.Cause == "quota" && until > time.Second:
-		add("wait.retry", "time", texts.duration(until))
+		add("wait.retry", "time", texts.Duration(until))
 	case p.Expected > 0:
-		add("wait.expected", "time", texts.duration(p.Expected))
+		add("wait.expected", "time", texts.Duration(p.Expected))
 	}
 	return message, strings.Join(more, " ")
 }

@@ -33,6 +33,7 @@ type demo struct {
 	bridgeURL, sandboxURL string
 	data                  string
 	directory             *sample.Directory
+	portal                *sample.Portal // a partner's own application
 	log                   *slog.Logger
 
 	sandbox *sandbox.Sandbox
@@ -79,13 +80,35 @@ func (d *demo) open(ctx context.Context, listen string) error {
 	cfg.SecondFactor.Console = string(mfa.Off)
 	cfg.Metadata.AllowLoopbackHTTP = true // the sandbox's address
 	cfg.Branding.Name = "Example Marketing"
+	if err := d.addPortal(&cfg); err != nil {
+		return err
+	}
 	if err := cfg.Check(); err != nil {
 		return err
 	}
 	if d.parts, err = server.OpenOrCreate(ctx, cfg, d.log); err != nil {
 		return err
 	}
+	d.parts.Components = true
 	return nil
+}
+
+// addPortal makes the sample application a source of people.
+func (d *demo) addPortal(cfg *config.Config) error {
+	key, err := d.portal.PublicKey()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(d.data, "portal.pem")
+	if err := os.WriteFile(file, key, 0o600); err != nil {
+		return fmt.Errorf("write the portal's key: %w", err)
+	}
+	source := config.NewSource()
+	source.Issuer, source.Keys, source.Origins = d.portal.URL, []string{file}, []string{d.portal.URL}
+	source.LoginURL, source.Label = d.portal.LoginURL(), "Example portal"
+	source.AllowAccounts, source.AllowRoles = []string{"a07e1lxqqqo*"}, []string{string(store.AccountManager)}
+	cfg.Sources = map[string]config.Source{"portal": source}
+	return cfg.ReadSourceKeys()
 }
 
 // secretKey is kept beside the database, so that a folder given by -data opens again.
@@ -106,6 +129,18 @@ func (d *demo) secretKey() (string, error) {
 		return "", fmt.Errorf("write the secret key: %w", err)
 	}
 	return secret, nil
+}
+
+// servePortal serves the sample application until ctx ends.
+func (d *demo) servePortal(ctx context.Context, l net.Listener) error {
+	server := &http.Server{Handler: d.portal, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		IdleTimeout: time.Minute}
+	stop := context.AfterFunc(ctx, func() { _ = server.Close() }) // it has nothing to finish
+	defer stop()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve the portal: %w", err)
+	}
+	return nil
 }
 
 func (d *demo) serveSandbox(ctx context.Context, l net.Listener) error {
@@ -239,6 +274,7 @@ func (d *demo) welcome(temporary bool, took time.Duration) string {
 	fmt.Fprintf(w, "  sign in\t%s/launch\n", d.bridgeURL)
 	fmt.Fprintf(w, "  into one account\t%s/launch/a07e1lxqqqo0\n", d.bridgeURL)
 	fmt.Fprintf(w, "  start at the other side\t%s\n", d.sandboxURL+sandbox.StartPath)
+	fmt.Fprintf(w, "  a partner's own application\t%s\n", d.portal.URL)
 	fmt.Fprintf(w, "  admin console, for each login\t%s/admin/\n", d.bridgeURL)
 	fmt.Fprintf(w, "  calls to Constant Contact\t%s%s/calls\n", d.sandboxURL, sandbox.ControlPath)
 	fmt.Fprintf(w, "\n  login\tpassword\twhat happens\n")

@@ -34,6 +34,7 @@ type options struct {
 	data          string // folder; "" for a temporary one
 	bridgeListen  string // "" for port 8080, or a free one if that is taken
 	sandboxListen string
+	portalListen  string
 }
 
 func parse(args []string, stderr io.Writer) (options, error) {
@@ -46,6 +47,8 @@ func parse(args []string, stderr io.Writer) (options, error) {
 		"`address:port` of the bridge on loopback (default localhost:8080, or a free port if that is taken)")
 	flags.StringVar(&o.sandboxListen, "sandbox-listen", "",
 		"`address:port` of the sandbox on loopback (default 127.0.0.1:8090, or a free port if that is taken)")
+	flags.StringVar(&o.portalListen, "portal-listen", "",
+		"`address:port` of a partner's application on loopback (default 127.0.0.1:8070, or a free port if that is taken)")
 	flags.Usage = func() {
 		fmt.Fprint(stderr, "The bridge, a stand-in Constant Contact and a sample directory on this machine.\n\n"+
 			"Examples:\n\n    go run ./cmd/demo\n    go run ./cmd/demo -data demo-data -listen localhost:9000\n\n")
@@ -94,18 +97,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return errors.Join(err, bridge.Close())
 	}
+	third, err := listen(ctx, "-portal-listen", o.portalListen, 8070)
+	if err != nil {
+		return errors.Join(err, bridge.Close(), other.Close())
+	}
 	d := &demo{
 		bridgeURL: "http://" + net.JoinHostPort("localhost", port(bridge)), sandboxURL: "http://" +
 			net.JoinHostPort("127.0.0.1", port(other)),
 		data: o.data, directory: people, log: server.NewLogger(config.Log{Format: "text", Level: "warn"}, stderr),
 	}
-	if err := d.open(ctx, bridge.Addr().String()); err != nil {
-		return errors.Join(err, bridge.Close(), other.Close())
+	if d.portal, err = sample.NewPortal("http://"+third.Addr().String(), d.bridgeURL); err == nil {
+		err = d.open(ctx, bridge.Addr().String())
+	}
+	if err != nil {
+		return errors.Join(err, bridge.Close(), other.Close(), third.Close())
 	}
 	defer func() { err = errors.Join(err, d.parts.Close()) }()
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return d.serveSandbox(ctx, other) })
+	g.Go(func() error { return d.servePortal(ctx, third) })
 	// Before the sandbox answers, the accounts can't be read and no mapping is known.
 	if err := d.fill(ctx); err != nil {
 		return errors.Join(err, bridge.Close())

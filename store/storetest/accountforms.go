@@ -33,7 +33,7 @@ func testAccountForms(t *testing.T, fresh func(testing.TB) store.Options) {
 	add("g3", "twin", 4)
 	must(t, db.Mappings().Replace(ctx, nil, []store.Mapping{{Kind: store.GroupMapping, GroupID: "g4", GroupDN: "cn=g4",
 		Account: "ONE", Role: store.AccountManager, Off: true}},
-		[]store.Event{event("off")}))
+		nil, []store.Event{event("off")}))
 	work := leaverItem("p9")
 	work.Account = "ONE"
 	must(t, db.Plans().SetManualTasks(ctx, plan(t, db, "watch", work).ID))

@@ -29,8 +29,14 @@ func testAccountReadings(t *testing.T, fresh func(testing.TB) store.Options) {
 	if _, err := s.Get(ctx, "a1"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("get none: %v, want ErrNotFound", err)
 	}
+	if any, err := s.Any(ctx); err != nil || any {
+		t.Errorf("one was listed: %t, %v", any, err)
+	}
 	listed := store.Account{ID: "a1", Name: "One", BillingStatus: "Open", SeenAt: at}
 	must(t, s.ReplaceAll(ctx, []store.Account{listed}, event("a")))
+	if any, err := s.Any(ctx); err != nil || !any {
+		t.Errorf("none was listed: %t, %v", any, err)
+	}
 	for _, c := range []struct {
 		name  string
 		put   store.Account
@@ -177,6 +183,15 @@ func testAccountRequests(t *testing.T, fresh func(testing.TB) store.Options) {
 		if state != store.RequestRefused {
 			if !errors.Is(err, store.ErrConflict) {
 				t.Errorf("wanted again while %s: %v, want ErrConflict", state, err)
+			}
+			// Of two replicas that have read the same, one looks what became of it.
+			read, err := s.AccountRequest(ctx, second.ID)
+			must(t, err)
+			if ok, err := s.LookAgain(ctx, read); err != nil || !ok {
+				t.Errorf("the first look while %s: %v, %v", state, ok, err)
+			}
+			if ok, err := s.LookAgain(ctx, read); err != nil || ok {
+				t.Errorf("the same look again while %s: %v, %v", state, ok, err)
 			}
 			continue
 		}

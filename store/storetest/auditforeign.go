@@ -74,6 +74,21 @@ func testAuditForeign(t *testing.T, fresh func(testing.TB) store.Options) {
 			if marked != c.foreign {
 				t.Errorf("%d events of the list are marked, want %d", marked, c.foreign)
 			}
+			// Whoever looks twice a minute sees them until they are acknowledged by our key.
+			standing := func(what string, holds func(message, signature []byte) bool, wantOpen, wantKnown bool) {
+				t.Helper()
+				if open, last, err := a.ForeignEvents(ctx, holds); err != nil || open != wantOpen || last.IsZero() == wantKnown {
+					t.Errorf("%s: open %t, acknowledged at %s, %v", what, open, last, err)
+				}
+			}
+			standing("found", key.holds, c.foreign > 0, false)
+			if b, ok := store.FoundBreak(v, nil); ok {
+				must(t, a.Acknowledge(ctx, b, "admin:test", "a trial", key.signing(), event("acknowledged")))
+				standing("acknowledged by another key", auditKey(2).holds, true, false)
+				standing("acknowledged", key.holds, false, true)
+				behind(t, o, "DELETE FROM audit_acknowledged")
+				standing("the acknowledgement is gone", key.holds, true, false)
+			}
 			// The mark is only for the eye: who takes it away changes nothing of what Verify finds.
 			behind(t, o, "UPDATE audit_chain SET foreign_event = 0")
 			if v, err := a.Verify(ctx, nil, key.holds); err != nil || v.Foreign != c.foreign {

@@ -248,11 +248,37 @@ func testKeyChoices(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 
 	// Who is removed and registered anew begins with the key of all.
+	other := errors.New("it is another one")
+	if err := db.ServiceProviders().RemoveIf(ctx, "sp", func(store.ServiceProvider) error { return other },
+		event("put")); !errors.Is(err, other) {
+		t.Errorf("one that is not as it was read: %v", err)
+	}
+	if _, err := db.ServiceProviders().Get(ctx, "sp"); err != nil {
+		t.Errorf("a refused removal has removed it: %v", err)
+	}
+	sp := store.ServiceProvider{EntityID: "sp", Kind: store.PlainSAML, Name: "another"}
+	if err := db.ServiceProviders().PutIf(ctx, sp, func(was *store.ServiceProvider) error {
+		if was == nil || was.EntityID != "sp" {
+			t.Errorf("what is there: %+v", was)
+		}
+		return other
+	}, event("put")); !errors.Is(err, other) {
+		t.Errorf("one that is stored over another: %v", err)
+	}
+	if was, err := db.ServiceProviders().Get(ctx, "sp"); err != nil || was.Name != "" {
+		t.Errorf("after what was refused: %+v, %v", was, err)
+	}
 	must(t, db.ServiceProviders().Remove(ctx, "sp", event("put")))
 	delete(want, "sp")
 	if diff := cmp.Diff(want, choices()); diff != "" {
 		t.Errorf("choices after the removal (-want +got):\n%s", diff)
 	}
+	must(t, db.ServiceProviders().PutIf(ctx, sp, func(was *store.ServiceProvider) error {
+		if was != nil {
+			t.Errorf("where none is there: %+v", was)
+		}
+		return nil
+	}, event("put")))
 	must(t, s.Change(ctx, func(r *store.KeyRing) ([]store.Event, error) {
 		clear(r.Choices)
 		return nil, nil

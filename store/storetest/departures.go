@@ -58,6 +58,7 @@ func testDepartures(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	first, err := b.ReserveToken(ctx)
 	must(t, err)
+	must(t, b.TokenAnswered(ctx))
 	must(t, replicas[1].Budget(limits).TokenThrottled(ctx, 5*time.Second))
 	second, err := replicas[1].Budget(limits).ReserveToken(ctx)
 	must(t, err)

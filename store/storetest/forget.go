@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"bytes"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +48,10 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 		TokenHash: hash(mark + "2"), Person: p, KnownAs: mark, Browser: hash("other browser " + mark),
 		EndsAt: time.Now().Add(time.Hour),
 		Proof:  store.Proof{Person: p, Browser: hash("other browser " + mark)},
+		Told: &store.SourcePerson{Person: p, Source: "portal", Login: "portal:" + mark, FirstName: mark, LastName: mark,
+			Mail: mark + "@example.com", Claims: []byte(`{"groups":["` + mark + `"]}`)},
+		Uses: &store.UsedToken{Source: "portal", Token: hash("token " + mark), IssuedAt: loggedIn,
+			EndsAt: loggedIn.Add(time.Minute), Names: [][]byte{hash("sub " + mark)}},
 	}, nil))
 	in := signIn("in-" + string(p))
 	in.RequestID, in.Address = "request-"+string(p), mark+" address"
@@ -85,6 +90,9 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	must(tb, db.Captures().Keep(ctx, store.Captured{Person: p, Ref: "1" + string(p), At: time.Now(),
 		Sealed: []byte(mark)}))
 
+	must(tb, db.Plans().NoteChanged(ctx, []store.ChangedUser{{UserKey: store.UserKey{Person: p, Account: "a1"},
+		Given: there.Data(), Now: store.UserData{FirstName: mark + "-new", ContactEmail: mark + "@example.org"}}}))
+
 	for i, kind := range []string{store.ItemLeaver, store.ItemDrift, "blocked"} {
 		item := creation(mark)
 		item.Kind, item.Person, item.Account, item.Why = kind, p, store.AccountID(fmt.Sprint("a", i)), "the user "+mark
@@ -108,8 +116,10 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 // dump is every row of every table, as text.
 func dump(tb testing.TB, o store.Options) (rows []string) {
 	tb.Helper()
+	db := rawDB(tb, o) // one for all tables: a connection to PostgreSQL takes as long as many of them
+	defer db.Close()   // the last one that closes brings SQLite's log into its file
 	for _, table := range tables(tb, o) {
-		_, all := read(tb, o, `SELECT * FROM `+table)
+		_, all := readFrom(tb, db, `SELECT * FROM `+table)
 		for _, row := range all {
 			rows = append(rows, table+row)
 		}
@@ -122,6 +132,11 @@ func read(tb testing.TB, o store.Options, query string) (columns, texts []string
 	tb.Helper()
 	db := rawDB(tb, o)
 	defer db.Close() // the last one that closes brings SQLite's log into its file
+	return readFrom(tb, db, query)
+}
+
+func readFrom(tb testing.TB, db *sql.DB, query string) (columns, texts []string) {
+	tb.Helper()
 	rows, err := db.Query(query)
 	must(tb, err)
 	defer func() { must(tb, rows.Close()) }()
@@ -193,7 +208,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		done, remains, err = db.Ledger().ForgetPerson(ctx, who("p1", true), forget)
 		must(t, err)
 		want := store.Forgotten{Users: 2, Sessions: 2, SignIns: 1, Browsers: 2, Traces: 2, Items: 6, Work: 2,
-			Requests: 1, Factors: 1, Names: 1}
+			Requests: 1, Factors: 1, Names: 1, Claims: 1}
 		if done != want || len(remains.Users) > 0 {
 			t.Errorf("forgotten %+v, %+v, want %+v", done, remains, want)
 		}
@@ -332,14 +347,16 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		slices.Sort(got)
 		want := []string{
-			"account_requests.person_id", "known_browsers.login", "manual_work.login", "manual_work.person_id",
-			"mappings.person_id", "mappings_off.person_id", "name_ids.person_id",
+			"account_requests.person_id", "changed_users.contact_email", "changed_users.person_id",
+			"known_browsers.login", "manual_work.login", "manual_work.person_id",
+			"mappings.person_id", "mappings_off.person_id", "moved_people.person_id", "name_ids.person_id",
 			// person_epochs stays: it holds an id, as the audit does, and a number without which what was revoked could come
 			// back.
 			"participations.name_id", "people.login", "people.person_id", "person_browsers.person_id", "person_epochs.person_id",
 			"plan_items.login",
 			"plan_items.person_id", "proved_browsers.person_id", "second_factor_people.person_id", "second_factors.person_id",
-			"sessions.login", "sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
+			"sessions.login", "sessions.person_id", "source_people.login", "source_people.person_id",
+			"source_sessions.person_id", "sso_users.contact_email", "sso_users.person_id",
 			"trace_captured.person", "trace_captures.person", "traces.person", "wrong_codes.person_id",
 		}
 		if !slices.Equal(got, want) {

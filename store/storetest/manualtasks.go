@@ -98,6 +98,83 @@ func testWork(t *testing.T, fresh func(testing.TB) store.Options) {
 		set()
 		same(t, "plan without work", list(t, db, store.ManualTaskFilter{}))
 	})
+	t.Run("changed data stands beside", func(t *testing.T) {
+		db, set := setUp(t)
+		var keys []store.UserKey
+		for _, name := range []string{"a", "b", "c"} {
+			keys = append(keys, active(t, db, name))
+		}
+		note := func(now store.UserData, keys ...store.UserKey) {
+			t.Helper()
+			at = at.Add(time.Minute)
+			var all []store.ChangedUser
+			for _, k := range keys {
+				row, err := db.Ledger().Get(ctx, k.Person, k.Account)
+				must(t, err)
+				all = append(all, store.ChangedUser{UserKey: k, Given: row.Data(), Now: now})
+			}
+			must(t, db.Plans().NoteChanged(ctx, all))
+		}
+		set(leaverItem("b"), driftItem("a"))
+		note(store.UserData{LastName: "New"}, keys...)
+		kinds := func(f store.ManualTaskFilter) (all []string) {
+			t.Helper()
+			list, err := db.Plans().ManualTasks(ctx, f)
+			must(t, err)
+			for _, w := range list {
+				all = append(all, w.Kind+" "+string(w.Person))
+			}
+			return all
+		}
+		all := []string{"drift person-a", "leaver person-b", "data person-a", "data person-b", "data person-c"}
+		same(t, "all", kinds(store.ManualTaskFilter{}), all...)
+		same(t, "kind", kinds(store.ManualTaskFilter{Kind: store.ItemData}), all[2:]...)
+		same(t, "other kind", kinds(store.ManualTaskFilter{Kind: store.ItemDrift}), all[0])
+		var paged []string
+		for f := (store.ManualTaskFilter{Limit: 1}); ; {
+			list, err := db.Plans().ManualTasks(ctx, f)
+			must(t, err)
+			if len(list) == 0 {
+				break
+			}
+			paged = append(paged, list[0].Kind+" "+string(list[0].Person))
+			f.After = list[0]
+		}
+		same(t, "by pages", paged, all...)
+
+		first, err := db.Ledger().Get(ctx, keys[0].Person, keys[0].Account)
+		must(t, err)
+		if first.Changed == nil || first.Changed.Now.LastName != "New" {
+			t.Fatalf("row %+v, want its open task", first)
+		}
+		before, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{Kind: store.ItemData, Limit: 1})
+		must(t, err)
+		note(store.UserData{LastName: "Newer"}, keys[0])
+		must(t, db.Plans().DropChanged(ctx, []store.ManualTask{*first.Changed})) // found anew since
+		list, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{Kind: store.ItemData, Limit: 1})
+		must(t, err)
+		if w := list[0]; w.Person != keys[0].Person || w.Now.LastName != "Newer" || !w.Since.Equal(before[0].Since) ||
+			w.Given.ContactEmail == "" {
+			t.Errorf("changed twice: %+v, want it open since %v", w, before[0].Since)
+		}
+		must(t, db.Plans().ManualTaskDone(ctx, keys[0], store.ItemData, "admin:x", event("data done")))
+		must(t, db.Plans().DropChanged(ctx, list))
+		same(t, "done", kinds(store.ManualTaskFilter{Done: true}), "data person-a")
+		if again, err := db.Ledger().Get(ctx, keys[0].Person, keys[0].Account); err != nil || again.LastName != "Newer" ||
+			again.Changed != nil {
+			t.Errorf("the row of a task that is done: %+v, %v", again, err)
+		}
+		again := ssoUser("b")
+		if did, err := db.Ledger().CreateAgain(ctx, again, event("again")); err != nil || !did {
+			t.Fatalf("create again: %v, %v", did, err)
+		}
+		must(t, db.Ledger().Forget(ctx, keys[2], event("gone")))
+		same(t, "created again, and gone", kinds(store.ManualTaskFilter{Kind: store.ItemData}))
+		if err := db.Plans().ManualTaskDone(ctx, keys[2], store.ItemData, "x", event("bad")); !errors.Is(err,
+			store.ErrNotFound) {
+			t.Errorf("a task that went with its user: %v, want ErrNotFound", err)
+		}
+	})
 	t.Run("ticked off", func(t *testing.T) {
 		db, set := setUp(t)
 		gone, drifted := active(t, db, "gone"), active(t, db, "drifted")

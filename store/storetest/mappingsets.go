@@ -32,19 +32,31 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Errorf("%s (-want +got):\n%s", what, diff)
 		}
 	}
-	must(t, s.Replace(ctx, nil, []store.Mapping{group("cn=a", "a1", manager), group("cn=b", "a2", manager)},
+	if any, err := s.Any(ctx); err != nil || any {
+		t.Errorf("one is on: %t, %v", any, err)
+	}
+	must(t, s.Replace(ctx, nil, []store.Mapping{group("cn=a", "a1", manager), group("cn=b", "a2", manager)}, nil,
 		[]store.Event{event("set"), event("set")}))
+	if any, err := s.Any(ctx); err != nil || !any {
+		t.Errorf("none is on: %t, %v", any, err)
+	}
 	same("two added", group("cn=a", "a1", manager), group("cn=b", "a2", manager))
 
 	off := group("cn=off", "a1", creator)
 	off.Off = true
-	must(t, s.Replace(ctx, nil, []store.Mapping{off}, []store.Event{event("off")}))
+	must(t, s.Replace(ctx, nil, []store.Mapping{off}, nil, []store.Event{event("off")}))
 	same("one added that is off", group("cn=a", "a1", manager), group("cn=b", "a2", manager))
 	switchedOff, err := s.ListOff(ctx)
 	if err != nil || len(switchedOff) != 1 || switchedOff[0].GroupDN != "cn=off" {
 		t.Errorf("off: %+v, %v", switchedOff, err)
 	}
 
+	ownersMapping := func(p store.PersonID) store.Mapping {
+		return store.Mapping{Kind: store.PersonMapping, Person: p, Account: "a9", Role: store.Owner}
+	}
+	ownersRow := func(p store.PersonID, id string) store.SSOUser {
+		return store.SSOUser{Person: p, Account: "a9", ExternalID: id, ExternalProvider: "partner"}
+	}
 	owner := store.Mapping{Kind: store.PersonMapping, Person: "p1", Account: "a9", Role: store.Owner}
 	ownerID, err := s.Add(ctx, owner, &store.SSOUser{Person: "p1", Account: "a9", ExternalID: "x1",
 		ExternalProvider: "partner"}, event("m"))
@@ -57,21 +69,29 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 		remove []store.Mapping
 		add    []store.Mapping
 		want   error // nil: any
+		owners []store.SSOUser
 	}{
-		{"one is gone", []store.Mapping{before[0], {ID: 999}}, nil, store.ErrConflict},
-		{"one is named twice", []store.Mapping{before[0], before[0]}, nil, store.ErrConflict},
-		{"one is not as it was", []store.Mapping{changed(before[0])}, nil, store.ErrConflict},
+		{name: "an owner that is off", add: []store.Mapping{{Kind: store.PersonMapping, Person: "p2", Account: "a9",
+			Role: store.Owner, Off: true}}, owners: []store.SSOUser{ownersRow("p2", "x2")}},
+		{name: "an owner with somebody's external id", add: []store.Mapping{ownersMapping("p2")},
+			owners: []store.SSOUser{ownersRow("p2", "x1")}, want: store.ErrConflict},
+		{name: "an owner with it in another letter case", add: []store.Mapping{ownersMapping("p2")},
+			owners: []store.SSOUser{ownersRow("p2", "X1")}, want: store.ErrConflict},
+		{"one is gone", []store.Mapping{before[0], {ID: 999}}, nil, store.ErrConflict, nil},
+		{"one is named twice", []store.Mapping{before[0], before[0]}, nil, store.ErrConflict, nil},
+		{"one is not as it was", []store.Mapping{changed(before[0])}, nil, store.ErrConflict, nil},
 		{"clash with one that stays", before[:1], []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a2", creator)},
-			store.ErrConflict},
+			store.ErrConflict, nil},
 		{"clash among themselves", nil, []store.Mapping{group("cn=c", "a3", manager), group("cn=d", "a3", creator)},
-			store.ErrConflict},
-		{"the same rule", nil, []store.Mapping{group("cn=a", "a1", manager)}, store.ErrConflict},
-		{"an owner's removed", []store.Mapping{{ID: ownerID, Kind: store.PersonMapping, Role: store.Owner}}, nil, nil},
+			store.ErrConflict, nil},
+		{"the same rule", nil, []store.Mapping{group("cn=a", "a1", manager)}, store.ErrConflict, nil},
+		{"an owner's removed", []store.Mapping{{ID: ownerID, Kind: store.PersonMapping, Role: store.Owner}}, nil, nil, nil},
 		{"an owner's added", nil, []store.Mapping{{Kind: store.PersonMapping, Person: "p2", Account: "a9",
-			Role: store.Owner}}, nil},
-		{"no kind", nil, []store.Mapping{group("cn=c", "a3", manager), {Kind: "odd", Account: "a4", Role: manager}}, nil},
+			Role: store.Owner}}, nil, nil},
+		{"no kind", nil, []store.Mapping{group("cn=c", "a3", manager), {Kind: "odd", Account: "a4", Role: manager}}, nil,
+			nil},
 	} {
-		err := s.Replace(ctx, c.remove, c.add, []store.Event{event("bad")})
+		err := s.Replace(ctx, c.remove, c.add, c.owners, []store.Event{event("bad")})
 		if err == nil || c.want != nil && !errors.Is(err, c.want) || c.want == nil && errors.Is(err, store.ErrConflict) {
 			t.Errorf("%s: %v, want %v", c.name, err, c.want)
 		}
@@ -85,7 +105,7 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 
 	// What would clash if it were added first.
 	must(t, s.Replace(ctx, before[:2], []store.Mapping{group("cn=a", "a1", creator), group("cn=b", "a1", creator)},
-		[]store.Event{event("set")}))
+		nil, []store.Event{event("set")}))
 	same("replaced", owner, group("cn=a", "a1", creator), group("cn=b", "a1", creator))
 	if n, err := db.Changes(ctx); err != nil || n <= counter {
 		t.Errorf("counter %d, %v, want more than %d", n, err, counter)
@@ -93,6 +113,18 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	if row, err := db.Ledger().Get(ctx, "p1", "a9"); err != nil || row.ExternalID != "x1" || row.State != store.Active {
 		t.Errorf("the owner's row: %+v, %v, want it untouched", row, err)
 	}
+	must(t, s.Replace(ctx, nil, []store.Mapping{ownersMapping("p3")}, []store.SSOUser{ownersRow("p3", "x3")},
+		[]store.Event{event("owner")}))
+	if row, err := db.Ledger().Get(ctx, "p3", "a9"); err != nil || row.ExternalID != "x3" || row.State != store.Active ||
+		row.Role != store.Owner {
+		t.Errorf("a new owner's row: %+v, %v", row, err)
+	}
+	if found, err := db.Ledger().ExternalID(ctx, "partner", "X3"); err != nil || len(found) != 1 ||
+		found[0].Person != "p3" {
+		t.Errorf("whose external id X3 is: %+v, %v", found, err)
+	}
+	told := list()[len(list())-1]
+	must(t, s.Remove(ctx, told, event("removed")))
 	if n := events(t, db, "set"); n != 3 {
 		t.Errorf("%d events, want 3", n)
 	}
@@ -103,7 +135,7 @@ func testMappingSets(t *testing.T, fresh func(testing.TB) store.Options) {
 	won := 0
 	for i, err := range all(6, func(i int) error {
 		return replicas[i%2].Replace(ctx, []store.Mapping{victim},
-			[]store.Mapping{group("cn=new", "a5", []store.Role{manager, creator}[i%2])}, nil)
+			[]store.Mapping{group("cn=new", "a5", []store.Role{manager, creator}[i%2])}, nil, nil)
 	}) {
 		if err == nil {
 			won++

@@ -159,7 +159,7 @@ func testAtSignIn(t *testing.T, db *store.DB) {
 		t.Errorf("set: got %+v", is)
 	}
 	must(t, s.Replace(ctx, []store.Mapping{is}, []store.Mapping{{Kind: store.GroupMapping, GroupID: "g2", GroupDN: "cn=h",
-		Account: "a1", Role: store.AccountManager, Priority: 10, AtSignIn: true}}, nil))
+		Account: "a1", Role: store.AccountManager, Priority: 10, AtSignIn: true}}, nil, nil))
 	if is = stored(false); !is.AtSignIn {
 		t.Errorf("replaced: got %+v", is)
 	}

@@ -3,6 +3,7 @@ package storetest
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -59,6 +60,11 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, before.SecretKeys().Use(ctx, "older", event("use")))
 	must(t, before.SecretKeys().Remove(ctx, "older", []byte("public"), event("remove")))
 
+	must(t, before.APITokens().Add(ctx, apiToken("held", time.Hour), event("token")))
+	must(t, before.APITokens().Add(ctx, apiToken("grown", time.Hour), event("token")))
+	_, err = raw.Exec(`UPDATE api_tokens SET scopes = 'keys:write' WHERE id = 'grown'`)
+	must(t, err)
+
 	// Four refused logins that were purged after a shorter time than others; somebody changes what vouches for one.
 	refused := store.Event{At: at.Add(-200 * time.Hour), Action: "login", Outcome: "refused"}
 	must(t, before.Audit().Add(ctx, refused, refused, refused, refused, event("newest")))
@@ -82,15 +88,15 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		return all
 	}
-	if got := counts(); len(got) != 5 || got[0] != 4 || got[1] != 1 || got[2] != 4 || got[3] != 1 || got[4] != 4 {
+	if got := counts(); !slices.Equal(got, []int{4, 1, 4, 1, 4, 2}) {
 		t.Fatalf("vouched for by the old key: %v", got)
 	}
 	n, err := both.SecretKeys().Revouch(ctx, []byte("old "))
 	must(t, err)
-	if n != 3+1+3+1+3 {
-		t.Errorf("%d rows were vouched for again, want 11", n)
+	if n != 3+1+3+1+3+1 {
+		t.Errorf("%d rows were vouched for again, want 12", n)
 	}
-	if got := counts(); got[0] != 1 || got[1] != 0 || got[2] != 1 || got[3] != 0 || got[4] != 1 {
+	if got := counts(); !slices.Equal(got, []int{1, 0, 1, 0, 1, 1}) {
 		t.Errorf("left: %v, want what was changed alone", got)
 	}
 	if n, err := both.SecretKeys().Revouch(ctx, []byte("old ")); err != nil || n != 0 {
@@ -113,6 +119,12 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 		if _, err := after.SignIns().Get(ctx, "of "+name); !errors.Is(err, want) {
 			t.Errorf("sign-in %s by the new key alone: %v", name, err)
 		}
+	}
+	if _, err := after.APITokens().Get(ctx, "held"); err != nil {
+		t.Errorf("API token by the new key alone: %v", err)
+	}
+	if _, err := after.APITokens().Get(ctx, "grown"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("changed API token by the new key alone: %v", err)
 	}
 	if f, err := after.SecondFactors().OfPerson(ctx, "p-one"); err != nil || len(f) != 1 || f[0].Foreign ||
 		f[0].By != store.ByPassword {

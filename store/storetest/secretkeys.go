@@ -37,12 +37,13 @@ func testSecretKeys(t *testing.T, fresh func(testing.TB) store.Options) {
 
 func testReplicas(t *testing.T, fresh func(testing.TB) store.Options) {
 	db, ctx := open(t, fresh(t)), t.Context()
-	must(t, db.Replicas().Announce(ctx, store.Replica{ID: "one", SecretKeys: []string{"aa", "bb"}}))
+	must(t, db.Replicas().Announce(ctx, store.Replica{ID: "one", SecretKeys: []string{"aa", "bb"},
+		EntityID: "https://one.example"}))
 	must(t, db.Replicas().Announce(ctx, store.Replica{ID: "two", SecretKeys: []string{"aa"}}))
 	must(t, db.Replicas().Announce(ctx, store.Replica{ID: "two", SecretKeys: []string{"bb"}}))
 	all, err := db.Replicas().Running(ctx)
 	if err != nil || len(all) != 2 || !slices.Equal(all[0].SecretKeys, []string{"aa", "bb"}) || !all[1].Knows("bb") ||
-		all[1].Knows("aa") {
+		all[1].Knows("aa") || all[0].EntityID != "https://one.example" {
 		t.Errorf("got %+v, %v", all, err)
 	}
 	must(t, db.Replicas().Leave(ctx, "one"))

@@ -11,7 +11,7 @@ import (
 )
 
 // testFigures: each quarter of an hour has its own numbers, counted again until it is
-// over, and they go after eight days (row COST-04).
+// over, and they go after a month (row COST-04).
 func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 	var ahead atomic.Int64
 	began := time.Now().UTC().Truncate(store.StatisticStep).Add(time.Minute)
@@ -57,7 +57,30 @@ func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 		At: began.Add(store.StatisticStep), Actor: "p", Subject: "p", SP: "https://sp.example", Action: "login",
 		Outcome: "refused", Reason: "locked",
 	}))
+	// It is there at once, neither chained nor counted, then chained, and once when it is counted.
+	logins := func(when string) {
+		t.Helper()
+		all, err := db.Statistics().Since(ctx, first)
+		must(t, err)
+		if i := len(all) - 3; len(all) != len(want) || all[i].Kind != store.StatisticLogins || all[i].Value != 2 {
+			t.Errorf("%s: got %+v, want 2 logins that were refused in the last quarter", when, all)
+		}
+		refusals, err := db.Statistics().Refusals(ctx, first, 10)
+		must(t, err)
+		if len(refusals) != 3 || refusals[1].Reason != "locked" || refusals[1].Requests != 1 {
+			t.Errorf("%s: got refusals %+v, want the locked one among them", when, refusals)
+		}
+		if one, err := db.Statistics().Refusals(ctx, first, 1); err != nil || len(one) != 1 {
+			t.Errorf("%s: at most one: got %+v, %v", when, one, err)
+		}
+	}
+	logins("neither chained nor counted")
+	if _, err := db.Audit().Chain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	logins("chained and not counted")
 	count(8)
+	logins("counted")
 	refusals, err := db.Statistics().Refusals(ctx, first, 10)
 	must(t, err)
 	if diff := cmp.Diff([]store.RefusalSum{
@@ -70,7 +93,7 @@ func testFigures(t *testing.T, fresh func(testing.TB) store.Options) {
 		later[0].Action != "login" {
 		t.Errorf("the first of the second quarter: got %+v, %v", later, err)
 	}
-	ahead.Store(int64(9 * 24 * time.Hour))
+	ahead.Store(int64(32 * 24 * time.Hour))
 	if n, err := db.Statistics().Purge(ctx); err != nil || n < len(want) {
 		t.Errorf("purge: got %d, %v, want all %d or more", n, err, len(want))
 	}

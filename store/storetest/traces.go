@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -62,10 +63,17 @@ func testTraces(t *testing.T, fresh func(testing.TB) store.Options) {
 		if err != nil || refs != c.want {
 			t.Errorf("list by %s: got %q, %v; want %q", name, refs, err, c.want)
 		}
+		found, _, cut, err := traces.Search(ctx, c.filter)
+		if err != nil || cut || !slices.EqualFunc(found, got, func(a, b store.Trace) bool { return a.Ref == b.Ref }) {
+			t.Errorf("search by %s: got %+v, cut %v, %v; want what List has", name, found, cut, err)
+		}
 	}
 	for _, f := range []store.TraceFilter{{Limit: 1001}, {Limit: -1}, {Before: -1}} {
 		if _, err := traces.List(ctx, f); err == nil {
 			t.Errorf("list %+v: got no error", f)
+		}
+		if _, _, _, err := traces.Search(ctx, f); err == nil {
+			t.Errorf("search %+v: got no error", f)
 		}
 	}
 
@@ -78,6 +86,22 @@ func testTraces(t *testing.T, fresh func(testing.TB) store.Options) {
 		flood[i] = store.Trace{SignIn: ref, Ref: ref, At: now, Stranger: true, Outcome: "refused"}
 	}
 	add(flood...)
+	// A search looks at so many, says so, and goes on from there.
+	looked := 0
+	for f, done := (store.TraceFilter{Outcome: "ok"}), false; !done; looked++ {
+		found, next, cut, err := traces.Search(ctx, f)
+		switch {
+		case err != nil || looked > 10:
+			t.Fatalf("search %d behind a flood: %v", looked, err)
+		case !cut:
+			if done = true; looked != 5 || len(found) != 1 || found[0].Ref != "r2" {
+				t.Errorf("search behind a flood: found %+v after %d; want r2 after 5", found, looked)
+			}
+		case len(found) > 0 || next < 1 || f.Before > 0 && next >= f.Before:
+			t.Errorf("search %d behind a flood: found %+v, next %d before %d", looked, found, next, f.Before)
+		}
+		f.Before = next
+	}
 	if n, err := traces.Purge(ctx, time.Hour); err != nil || n != 2 {
 		t.Errorf("purge after a flood: got %d, %v; want the 2 oldest of strangers", n, err)
 	}

@@ -57,6 +57,8 @@ const (
 	ListSecrets       Act = "list-secrets"        // the secret keys, with what needs each
 	RotateSecrets     Act = "rotate-secrets"      // make anew what an old secret key has made
 	VoidSecret        Act = "void-secret"         // id of the secret key: remove it, and end what can't be made anew
+	ListTokens        Act = "list-tokens"         // of the REST API
+	RotateToken       Act = "rotate-token"        // its id: put another one in its place
 	AuditOfReference  Act = "audit-of-reference"  // a reference: the events that have it
 	CaptureAssertions Act = "capture-assertions"  // a person's, for a while
 	InviteAnew        Act = "invite-anew"         // remove the second factors that the person has, and invite anew
@@ -77,6 +79,7 @@ const (
 	RetryRequest       Act = "retry-request" // number of the creation of a client account
 
 	ListMappings       Act = "list-mappings"
+	AddMapping         Act = "add-mapping"
 	ShowMappingHistory Act = "show-mapping-history"
 	RemoveMapping      Act = "remove-mapping"  // its number
 	GiveGroupBase      Act = "give-group-base" // to a pattern over the names of groups
@@ -104,6 +107,12 @@ const (
 	ConfirmByID     Act = "confirm-by-id"    // the id that has to be written once more
 )
 
+// Acts about notices.
+const (
+	ListNotices    Act = "list-notices"    // the subscriptions
+	ListDeliveries Act = "list-deliveries" // the subscription whose notices do not arrive
+)
+
 // Acts are all of them, for the tests of the faces.
 func Acts() []Act {
 	return []Act{
@@ -116,12 +125,13 @@ func Acts() []Act {
 		ListSettings, NameEntity, SafeNameID, StopEncryption,
 		IgnoreEnd, StartEncryption, AllowCBC, AddCertificate, ReleaseRequested,
 		ListLockouts, AuditOfReference, CaptureAssertions, InviteAnew, ListConsoleGroups,
-		ListSecrets, RotateSecrets, VoidSecret,
+		ListSecrets, RotateSecrets, VoidSecret, ListTokens, RotateToken,
 		ListPlans, ShowPlan, WaitForPlan, PausePlan, ReadAudit, ResumeProvisioning,
 		ListUsers, ListUsersIn, ShowProvisioning, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
 		RefreshAccounts, NameOrdered, ConfirmByID,
-		ListMappings, ShowMappingHistory, RemoveMapping, GiveGroupBase,
+		ListMappings, AddMapping, ShowMappingHistory, RemoveMapping, GiveGroupBase,
 		ExplainLogin, NameAccount,
+		ListNotices, ListDeliveries,
 	}
 }

@@ -3,11 +3,13 @@ package admin
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
+	"time"
 
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -31,12 +33,26 @@ type Adoption struct {
 // external_id, login_name, role and state), and looks up what would become of each. Nothing is stored. A line that
 // can't be read refuses the file; with leaveOut it is left out, and named in Left.
 func (u Users) ReadAdoption(ctx context.Context, s Scope, file io.Reader, leaveOut bool) (Adoption, error) {
+	return u.readAdoption(ctx, s, file, leaveOut, 0)
+}
+
+// ReadSmallAdoption is ReadAdoption of a file of at most so many lines: one with more is refused before anything is
+// looked up.
+func (u Users) ReadSmallAdoption(ctx context.Context, s Scope, file io.Reader, most int) (Adoption, error) {
+	return u.readAdoption(ctx, s, file, false, most)
+}
+
+func (u Users) readAdoption(ctx context.Context, s Scope, file io.Reader, leaveOut bool, most int) (Adoption, error) {
 	if err := s.whole(); err != nil {
 		return Adoption{}, err
 	}
 	known, wrong, err := provisioning.ReadKnownUserLines(file)
 	if err != nil || len(wrong) > 0 && !leaveOut {
 		return Adoption{}, refusal(fmt.Errorf("read known users: %w", errors.Join(append(wrong, err)...)))
+	}
+	if most > 0 && len(known) > most {
+		return Adoption{}, &Error{Field: "file", Fault: fmt.Sprintf("it has %d lines, and %d are taken at a time",
+			len(known), most), Hint: "send it in parts"}
 	}
 	a, err := u.adoption(ctx, known)
 	for _, one := range wrong {
@@ -104,6 +120,31 @@ func (u Users) AdoptOne(ctx context.Context, s Scope, known KnownUser, actor str
 	return one.Outcome, nil
 }
 
+// importLease is the lease of whoever imports users for a program: one does so at a time, on whichever replica.
+const importLease = "import-users"
+
+// BeginImport takes the turn to import users for a program, for at most the time that is given; ok is false while
+// another import runs. end gives it back.
+func (u Users) BeginImport(ctx context.Context, s Scope, atMost time.Duration) (end func() error, ok bool, err error) {
+	if err := s.whole(); err != nil {
+		return nil, false, err
+	}
+	holder := rand.Text()
+	ok, err = u.Store.Leases().Take(ctx, importLease, holder, atMost)
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	return func() error {
+		// Also where the request is over: else nobody could import until the lease runs out.
+		limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaseEnds)
+		defer cancel()
+		return u.Store.Leases().Release(limited, importLease, holder)
+	}, true, nil
+}
+
+// leaseEnds bounds giving the lease back.
+const leaseEnds = 5 * time.Second
+
 // Import puts an export of the ledger back, and counts what became of its lines. Lines without faults are stored also
 // where others have some.
 func (u Users) Import(ctx context.Context, s Scope, file io.Reader, actor string) (map[store.Adoption]int, error) {
@@ -127,6 +168,7 @@ var adoptionTexts = []struct {
 	{store.TakenPerson, "skipped: the person has another user in this account", true},
 	{store.TakenID, "skipped: the external id or login name belongs to another person", true},
 	{store.TakenCase, "skipped: the external id differs from another user's only in letter case", true},
+	{store.MovedAway, "skipped: the person was moved to a source of people, and comes by another id", true},
 	{store.NotAdoptable, "skipped: can't be stored", true},
 	{provisioning.NotCreated, "skipped: never created", true},
 }

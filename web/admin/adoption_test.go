@@ -134,13 +134,13 @@ func TestUserWords(t *testing.T) {
 	}
 	counts := map[store.Adoption]int{"of-a-later-version": 1}
 	for _, o := range []store.Adoption{store.Adopted, store.Changed, store.Confirmed, store.Unchanged, store.TakenPerson,
-		store.TakenID, store.TakenCase, store.NotAdoptable, provisioning.NotCreated} {
+		store.TakenID, store.TakenCase, store.MovedAway, store.NotAdoptable, provisioning.NotCreated} {
 		counts[o] = 2
 		if text := admin.AdoptionText(o); text == "" || strings.HasPrefix(text, "skipped") != admin.AdoptionSkips(o) {
 			t.Errorf("%s is %q", o, text)
 		}
 	}
-	if all := admin.AdoptionCounts(counts); len(all) != 10 || all[0].Outcome != store.Adopted {
+	if all := admin.AdoptionCounts(counts); len(all) != 11 || all[0].Outcome != store.Adopted {
 		t.Errorf("in order: %+v", all)
 	}
 }
@@ -172,8 +172,8 @@ func TestAttention(t *testing.T) {
 		}
 		return all
 	}
-	if got := acts(needs()); len(got) != 0 {
-		t.Errorf("of nothing: %v", got)
+	if got := acts(needs()); !slices.Equal(got, []admin.Act{admin.AddMapping}) {
+		t.Errorf("of an empty store: %v", got)
 	}
 	a, err := users.ReadAdoption(ctx, all, strings.NewReader("login,account,external_id,role,state\nalice,"+
 		string(harbour)+",theirs,account_manager,assumed\n"), false)
@@ -187,8 +187,8 @@ func TestAttention(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := needs()
-	if got := acts(list); !slices.Equal(got, []admin.Act{admin.ResumeProvisioning, admin.ListUsersIn}) ||
-		list[1].About != string(store.Assumed) || list[1].Count != 1 {
+	if got := acts(list); !slices.Equal(got, []admin.Act{admin.AddMapping, admin.ResumeProvisioning, admin.ListUsersIn}) ||
+		list[2].About != string(store.Assumed) || list[2].Count != 1 {
 		t.Errorf("paused, with one assumed: %+v", list)
 	}
 	now, err := attention.Plans.Status(ctx, all)

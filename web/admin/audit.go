@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"ssobridge/certs"
-	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -17,7 +16,7 @@ import (
 type Audit struct {
 	Store     *store.DB
 	Sealer    *certs.Sealer
-	Directory *directory.Directory // for people by login name
+	Directory PersonReader // for people by login name
 	Now       func() time.Time
 }
 

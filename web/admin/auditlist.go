@@ -22,6 +22,7 @@ type Event struct {
 	store.Event
 
 	ActorName, SubjectName string // "": nobody's, or not known
+	AccountName, Provider  string // "": of none, or not known
 }
 
 // About is how events name whom somebody has written: the person id of a login name of the directory. What is nobody's
@@ -50,6 +51,7 @@ func (a Audit) List(ctx context.Context, s Scope, f store.Filter) ([]Event, erro
 		return nil, &Error{Field: "limit", Fault: fmt.Sprintf("limit %d is out of range", f.Limit),
 			Hint: fmt.Sprintf("write 1 to %d", maxEvents)}
 	}
+	f.Ref = strings.ToUpper(strings.TrimSpace(f.Ref)) // as it is stored, however it was read aloud
 	list, err := a.Store.Audit().List(ctx, f)
 	if err != nil {
 		return nil, fmt.Errorf("list audit events: %w", err)
@@ -70,9 +72,14 @@ func (a Audit) List(ctx context.Context, s Scope, f store.Filter) ([]Event, erro
 			names[id] = name
 		}
 	}
+	places := newPlaces(a.Store)
 	all := make([]Event, 0, len(list))
 	for _, e := range list {
-		all = append(all, Event{e, names[store.PersonID(e.Actor)], names[store.PersonID(e.Subject)]})
+		if err := places.look(ctx, e.Account, e.SP); err != nil {
+			return nil, err
+		}
+		all = append(all, Event{e, names[store.PersonID(e.Actor)], names[store.PersonID(e.Subject)],
+			places.accounts[e.Account], places.providers[e.SP]})
 	}
 	return all, nil
 }
@@ -94,4 +101,20 @@ func (a Audit) Export(ctx context.Context, s Scope, w io.Writer, f store.Filter,
 		return fmt.Errorf("export the audit log: %w", err)
 	}
 	return nil
+}
+
+// Follow lists the events behind a place in the audit log's chain, in its order, 1 to 1000 at once.
+func (a Audit) Follow(ctx context.Context, s Scope, after int64, limit int) ([]store.Followed, error) {
+	if err := s.whole(); err != nil {
+		return nil, err
+	}
+	if limit < 1 || limit > maxEvents {
+		return nil, &Error{Field: "limit", Fault: fmt.Sprintf("limit %d is out of range", limit),
+			Hint: fmt.Sprintf("write 1 to %d", maxEvents)}
+	}
+	list, err := a.Store.Audit().Follow(ctx, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("follow audit events: %w", err)
+	}
+	return list, nil
 }

@@ -47,7 +47,10 @@ func (a ClientAccounts) Find(ctx context.Context, s Scope, text string, unlisted
 	if unlisted && errors.Is(err, store.ErrUnlistedAccount) {
 		err = nil
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, store.ErrAmbiguousAccount) && !s.Includes(id):
+		return "", s.account(id) // its text names client accounts
+	case err != nil:
 		return "", accountError(err)
 	}
 	return id, s.account(id)

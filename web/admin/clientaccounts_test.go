@@ -20,20 +20,20 @@ import (
 )
 
 // newIdP is an identity provider over a world.
-func (w *world) newIdP(t *testing.T) *idp.IdP {
+func (w *world) newIdP(t *testing.T, change ...func(*idp.Options)) *idp.IdP {
 	t.Helper()
 	sealer, err := certs.NewSealer(bytes.Repeat([]byte{7}, 32))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return w.idpWith(t, sealer)
+	return w.idpWith(t, sealer, change...)
 }
 
 // idpWith is one with these secret keys.
-func (w *world) idpWith(t *testing.T, sealer *certs.Sealer) *idp.IdP {
+func (w *world) idpWith(t *testing.T, sealer *certs.Sealer, change ...func(*idp.Options)) *idp.IdP {
 	t.Helper()
 	db := w.db
-	p, err := idp.New(idp.Options{
+	o := idp.Options{
 		EntityID: "https://sso.example.com", PublicURL: "https://sso.example.com",
 		SignIns: db.SignIns(), Sessions: db.Sessions(), Logouts: db.Logouts(), Providers: db.ServiceProviders(),
 		Groups: db.NamedGroups(), Accounts: db.Accounts(), NameIDs: db.NameIDs(), Keys: db.Keys(), Throttle: db.Throttle(),
@@ -41,7 +41,11 @@ func (w *world) idpWith(t *testing.T, sealer *certs.Sealer) *idp.IdP {
 		Captures: db.Captures(), SecondFactors: db.SecondFactors(), Now: time.Now, Random: rand.Reader,
 		SecondFactor: idp.FactorOptions{People: mfa.Offered},
 		Logger:       slog.New(slog.DiscardHandler),
-	})
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	p, err := idp.New(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -391,4 +395,202 @@ func (w *world) without(t *testing.T) *provisioning.Service {
 		t.Fatal(err)
 	}
 	return s
+}
+
+// An id that is written like several others is refused with their ids, but to who may not see them.
+func TestAmbiguousAccount(t *testing.T) {
+	w := newWorld(t)
+	ctx, accounts := t.Context(), admin.ClientAccounts{Store: w.db, Provisioning: w.rules}
+	if err := w.db.Accounts().ReplaceAll(ctx, []store.Account{{ID: harbour, Name: "Harbour"}, {ID: "twin1", Name: "A"},
+		{ID: "Twin1", Name: "B"}}, store.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := accounts.Find(ctx, admin.Everything(), "TWIN1", false)
+	refused(t, "one of several spellings", err, admin.Input, "account", admin.ListAccounts, "Twin1")
+	_, err = accounts.Find(ctx, admin.Accounts(harbour), "TWIN1", false)
+	refused(t, "several outside of the scope", err, admin.Forbidden, "account", admin.NoAct, "not among those")
+}
+
+// Orders of programs end within a day, those of one program do not keep another's waiting, and none of many is left
+// out.
+func TestOrdersOfPrograms(t *testing.T) {
+	w, accounts := newAccounts(t)
+	ctx, all := t.Context(), admin.Everything()
+	order := func(name, actor string) store.AccountRequest {
+		t.Helper()
+		o, err := accounts.Prepare(ctx, all, admin.OrderInput{Owner: "alice", OrganizationName: name, CountryCode: "us",
+			StateCode: "MA", LoginName: strings.ToLower(strings.ReplaceAll(name, " ", "-")) + "-owner"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := accounts.Enqueue(ctx, all, o.Program("key of "+name), actor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	old, sent := order("Old Books", "token:one"), order("Sent Books", "token:one")
+	if err := w.db.Accounts().SettleAccount(ctx, withState(sent, store.RequestSending), store.RequestWanted,
+		store.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	later := time.Now().Add(25 * time.Hour)
+	if n, err := accounts.SendOrders(ctx, later); err != nil || n != 0 {
+		t.Errorf("%d orders of yesterday were sent, %v", n, err)
+	}
+	ended, err := accounts.Operation(ctx, all, old.ID)
+	if err != nil || ended.State != store.RequestRefused || ended.ErrorKey != admin.OrderExpired ||
+		!admin.OrderEnds(ended, later) || !strings.Contains(admin.OrderState(ended), "nothing was created") {
+		t.Errorf("an order that was never sent: %+v, %v", ended, err)
+	}
+	open, err := accounts.Operation(ctx, all, sent.ID)
+	if err != nil || open.State != store.RequestUnknown || !admin.OrderEnds(open, later) ||
+		admin.OrderEnds(open, time.Now()) {
+		t.Errorf("an order whose call was never answered: %+v, %v", open, err)
+	}
+	// Nothing was created, so that the same can be ordered anew.
+	if again := order("Old Books", "token:one"); again.ID != old.ID || again.State != store.RequestWanted {
+		t.Errorf("ordered anew: %+v", again)
+	}
+	before := len(w.peer.Accounts())
+	var last store.AccountRequest
+	for i := range 3 {
+		last = order("Books "+string(rune('A'+i)), "token:one")
+	}
+	other := order("Other Books", "token:two")
+	if n, err := accounts.SendOrders(ctx, time.Now()); err != nil || n != 5 {
+		t.Errorf("%d were sent, %v", n, err)
+	}
+	if made := len(w.peer.Accounts()) - before; made != 5 {
+		t.Errorf("%d client accounts, want 5", made)
+	}
+	one, err := accounts.Operation(ctx, all, last.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := accounts.Operation(ctx, all, other.ID)
+	if err != nil || two.State != store.RequestCreated || !two.UpdatedAt.Before(one.UpdatedAt) {
+		t.Errorf("another program's: %+v, %v, the last of the many at %v", two, err, one.UpdatedAt)
+	}
+}
+
+// An order that Constant Contact creates later is looked for every five minutes, by one replica: each look reads the
+// whole list of client accounts, and nothing else would be left of the day's calls.
+func TestOrderThatComesLater(t *testing.T) {
+	w, accounts := newAccounts(t)
+	ctx, all := t.Context(), admin.Everything()
+	o, err := accounts.Prepare(ctx, all, admin.OrderInput{Owner: "alice", OrganizationName: "Late Books",
+		CountryCode: "us", StateCode: "MA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := accounts.Enqueue(ctx, all, o.Program("late"), "token:one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.peer.Fault(sandbox.Fault{Kind: sandbox.FaultAcceptLater, Path: "/partner/accounts", Method: "POST",
+		Delay: 10 * time.Minute, Times: 1})
+	now := time.Now()
+	send := func(at time.Time) (calls int) {
+		t.Helper()
+		before := len(w.peer.Calls())
+		if _, err := accounts.SendOrders(ctx, at); err != nil {
+			t.Error(err)
+		}
+		return len(w.peer.Calls()) - before
+	}
+	if n := send(now); n != 1 {
+		t.Fatalf("%d calls for the order", n)
+	}
+	if r, err = accounts.Operation(ctx, all, r.ID); err != nil || r.State != store.RequestAccepted || r.Account != "" {
+		t.Fatalf("accepted for later: %+v, %v", r, err)
+	}
+	if n := send(now.Add(time.Minute)); n != 0 {
+		t.Errorf("%d calls after a minute", n)
+	}
+	if n := send(now.Add(6 * time.Minute)); n == 0 {
+		t.Error("it is not looked for after six minutes")
+	}
+	// What was looked at just now is not due by the clock that says so.
+	again, err := accounts.Operation(ctx, all, r.ID)
+	if err != nil || !again.UpdatedAt.After(r.UpdatedAt) {
+		t.Fatalf("a look leaves no trace: %+v, %v", again, err)
+	}
+	if n := send(again.UpdatedAt.Add(2 * time.Second)); n != 0 {
+		t.Errorf("%d calls two seconds after it was looked for", n)
+	}
+	// Of two replicas that have read the same, one looks.
+	if ok, err := w.db.Accounts().LookAgain(ctx, r); err != nil || ok {
+		t.Errorf("looked at by another replica: %v, %v", ok, err)
+	}
+	// One that was found and whose owner can't be mapped has an end, too.
+	found := again
+	found.Account = harbour
+	if later := again.CreatedAt.Add(25 * time.Hour); !admin.OrderEnds(found, later) || admin.OrderEnds(found, now) {
+		t.Error("an order whose owner can't be mapped never ends")
+	}
+}
+
+func withState(r store.AccountRequest, state string) store.AccountRequest {
+	r.State = state
+	return r
+}
+
+// What a partner's page shows for a client account, by its id or by the partner's own id of its order; a caller of some
+// client accounts sees none but these.
+func TestButton(t *testing.T) {
+	w, accounts := newAccounts(t)
+	ctx, all := t.Context(), admin.Everything()
+	o := w.options
+	o.ClosedStatuses = []string{"Canceled"}
+	rules, err := provisioning.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accounts.Provisioning = rules
+	shows := func(what string, s admin.Scope, text string, now time.Time, want string) admin.Button {
+		t.Helper()
+		b, err := accounts.Button(ctx, s, text, now)
+		if err != nil || b.State != want || (b.Launch != "") != (want == admin.ButtonOpen) {
+			t.Errorf("%s: %+v, %v, want %s", what, b, err, want)
+		}
+		return b
+	}
+	now := time.Now()
+	shows("one that is there", all, " "+strings.ToUpper(string(harbour)), now, admin.ButtonOpen)
+	shows("one of its own", admin.Accounts(harbour), string(harbour), now, admin.ButtonOpen)
+	shows("one that is not there", all, "nosuchaccount", now, admin.ButtonNone)
+	shows("one outside of the scope", admin.Accounts("a07e1lxqqqp1"), string(harbour), now, admin.ButtonNone)
+	shows("what is no id", all, "../x", now, admin.ButtonNone)
+	if err := w.db.Accounts().Put(ctx, store.Account{ID: harbour, BillingStatus: "Canceled"}, store.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	shows("one that was cancelled", all, string(harbour), now, admin.ButtonSuspended)
+
+	order, err := accounts.Prepare(ctx, all, admin.OrderInput{Owner: "alice", OrganizationName: "Button Books",
+		CountryCode: "us", StateCode: "MA", PartnerAccountID: "shop-17"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := accounts.Enqueue(ctx, all, order.Program("key"), "token:one")
+	if err != nil {
+		t.Fatal(err)
+	}
+	shows("one that is ordered", all, "shop-17", now, admin.ButtonMaking)
+	shows("an order outside of the scope", admin.Accounts(harbour), "shop-17", now, admin.ButtonNone)
+	conflict := withState(r, store.RequestConflict)
+	if err := w.db.Accounts().SettleAccount(ctx, conflict, store.RequestWanted, store.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	shows("an order that was refused", all, "shop-17", now, admin.ButtonAttention)
+	if err := w.db.Accounts().SettleAccount(ctx, withState(r, store.RequestWanted), store.RequestConflict,
+		store.Event{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := accounts.SendOrders(ctx, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if b := shows("one that was created", all, "shop-17", now, admin.ButtonOpen); b.Account == "" {
+		t.Error("no client account")
+	}
 }

@@ -129,7 +129,11 @@ func TestNoWordsOfAFace(t *testing.T) {
 				return false
 			}
 			if lit, ok := n.(*ast.BasicLit); ok && lit.Kind == token.STRING {
-				if text, err := strconv.Unquote(lit.Value); err == nil && ofFaces.MatchString(text) {
+				text, err := strconv.Unquote(lit.Value)
+				if text == admin.ButtonRead { // a scope's name: the button is one of the partner's application
+					return true
+				}
+				if err == nil && ofFaces.MatchString(text) {
 					t.Errorf("%s: %q is for a face to say", set.Position(lit.Pos()), text)
 				}
 			}

@@ -17,6 +17,7 @@ import (
 // Explanation is what would happen if a person signed in.
 type Explanation struct {
 	Person      directory.Entry    `json:"person"`
+	Source      *PersonSource      `json:"source,omitempty"` // that the person comes from; nil: the directory
 	Mappings    []ExplainedMapping `json:"mappings"`
 	Assignments []ExplainedAccount `json:"assignments"`
 	Others      []ExplainedUser    `json:"former_users,omitempty"` // SSO users without an assignment
@@ -98,7 +99,7 @@ func (a People) Explain(ctx context.Context, s Scope, login string, what Explain
 	if err != nil {
 		return x, err
 	}
-	x.Person = person
+	x.Person, x.Source = person, a.SourceOf(person)
 	id := store.PersonID(person.ID)
 	users, err := a.Store.Ledger().Person(ctx, id)
 	if err != nil {
@@ -112,8 +113,12 @@ func (a People) Explain(ctx context.Context, s Scope, login string, what Explain
 	// A pattern that misses could give any account.
 	hits := slices.DeleteFunc(access.Hits, func(h mapping.Hit) bool { return h.Account != "" && !what.of(h.Account) })
 	for _, h := range shorten(&x, "mappings", hits, what.Limit) {
+		who := mapping.Describe(h.Mapping)
+		if h.Mapping.ID == 0 {
+			who = "source " + person.Source + " itself"
+		}
 		x.Mappings = append(x.Mappings, ExplainedMapping{
-			h.Mapping.ID, mapping.Describe(h.Mapping), h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role,
+			h.Mapping.ID, who, h.Mapping.Priority, h.Hit, h.Why, h.Account, h.Role,
 			mapping.Creates(h.Mapping),
 		})
 	}
@@ -170,7 +175,7 @@ func (a People) explainAccount(
 	if err != nil {
 		return err
 	}
-	d, err := a.Provisioning.PreviewAssignment(ctx, person, g.Assignment, g.User)
+	d, err := a.Provisioning.PreviewAssignment(ctx, person, *g.Assignment, *g.User)
 	if err != nil {
 		return err
 	}
@@ -178,8 +183,14 @@ func (a People) explainAccount(
 		Account: g.Account, Name: g.Name, Role: g.Role, Mapping: g.Mapping.ID, Factor: string(policy),
 		User: explainedUser(g, d),
 	}
-	if d.Outcome == provisioning.Denied {
+	unproved, err := a.unproved(ctx, person, g.Account)
+	switch {
+	case err != nil:
+		return err
+	case d.Outcome == provisioning.Denied:
 		one.Refused = refusedText(d)
+	case unproved:
+		one.Refused = idp.ReasonLaunchFactor + ": the source is not trusted to prove a second factor"
 	}
 	x.Assignments = append(x.Assignments, one)
 	for _, sp := range providers {
@@ -193,7 +204,7 @@ func (a People) explainAccount(
 // explainedUser is the user of a client account: the ledger's, or the one that a sign-in would create.
 func explainedUser(g Given, d provisioning.Decision) ExplainedUser {
 	if g.User.State != "" {
-		return shownUser(g.User)
+		return shownUser(*g.User)
 	}
 	if d.Outcome == provisioning.Denied {
 		return ExplainedUser{Account: g.Account, State: "can't be created", Error: d.Detail}

@@ -70,13 +70,42 @@ func (h Handover) Sheet(ctx context.Context, s Scope, entityID string) (Sheet, e
 	return sheet, nil
 }
 
-// Question is what the engineer is asked to tell us about the service provider; "" for nothing.
-func (s Sheet) Question() string {
-	if s.Provider == nil || s.Provider.HoldsCertificates != "" {
-		return ""
+// SheetQuestion is what the engineer is asked, with what is on record so far.
+type SheetQuestion struct {
+	Text  string   `json:"question"`
+	Known []string `json:"known,omitempty"`
+}
+
+// Questions are all that has to be agreed on, to be confirmed where something is on record.
+func (s Sheet) Questions() []SheetQuestion {
+	var sp store.ServiceProvider
+	if s.Provider != nil {
+		sp = *s.Provider
 	}
-	return "how many of our signing certificates can be loaded at a time, one or two? With one, we agree on a time before we " +
-		"change to another key"
+	var acs, relay []string
+	for _, e := range sp.ACS {
+		acs = append(acs, e.URL)
+	}
+	for _, r := range sp.RelayStates {
+		relay = append(relay, r.Value)
+	}
+	some := func(text string) []string {
+		if text == "" {
+			return nil
+		}
+		return []string{text}
+	}
+	held := some(sp.HoldsCertificates)
+	return []SheetQuestion{
+		{"What is your entity ID, letter by letter?", some(sp.EntityID)},
+		{"Where do you take Responses (assertion consumer service)?", acs},
+		{"Which Audience do you expect, if not your entity ID?", some(sp.Audience)},
+		{"How many of our signing certificates can be loaded at a time, one or two? With one, we agree on a time before we " +
+			"change to another key.", held},
+		{"Which RelayState takes people to which page, and what happens without one?", relay},
+		{"Do you sign your requests, and with which certificate?", nil},
+		{"Can you decrypt assertions, and with which certificate?", nil},
+	}
 }
 
 // SheetNote is what the engineer should look at before this certificate is loaded; "" for nothing.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"ssobridge/internal/plaintext"
+	"ssobridge/provisioning"
 	"ssobridge/store"
 )
 
@@ -31,12 +32,13 @@ const (
 	PartExpiry          Part = "expiry"
 	PartLog             Part = "log"
 	PartBackup          Part = "backup"
+	PartNotices         Part = "notices"
 )
 
 // Parts are all of them, in the order in which they are shown.
 func Parts() []Part {
 	return []Part{PartStore, PartKeys, PartDirectory, PartConstantContact, PartProviders, PartProvisioning, PartBudget,
-		PartAudit, PartJournal, PartBackup, PartClock, PartExpiry, PartLog}
+		PartAudit, PartJournal, PartBackup, PartNotices, PartClock, PartExpiry, PartLog}
 }
 
 // Word is the level as metrics, log and commands write it.
@@ -255,7 +257,7 @@ func (s Status) measure(ctx context.Context) (m Measured) {
 // auditAlarm is for how long what somebody did to the audit log is a failure.
 const auditAlarm = 24 * time.Hour
 
-// auditLate is how old an event may be that no checkpoint covers: they are made every ten seconds.
+// auditLate is how long an event may wait for a checkpoint: while a bridge runs, they are made every ten seconds.
 const auditLate = 5 * time.Minute
 
 // audit says whether the audit log is protected by checkpoints, and whether somebody else wrote into it.
@@ -264,6 +266,21 @@ func (s Status) audit(ctx context.Context) []Finding {
 	since, err := s.Store.Audit().Uncovered(ctx)
 	if err != nil {
 		return []Finding{found(name, err)}
+	}
+	covered := "covered by checkpoints"
+	switch {
+	case since.IsZero():
+	case s.Since.After(since):
+		// What waited while no bridge was running is due from its start on.
+		since = s.Since
+	case s.Since.IsZero():
+		running, err := s.Store.Replicas().Running(ctx)
+		if err != nil {
+			return []Finding{found(name, err)}
+		}
+		if len(running) == 0 {
+			since, covered = time.Time{}, "no bridge is running; the next start makes a checkpoint of the newest events"
+		}
 	}
 	var all []Finding
 	if age := s.Now().Sub(since); !since.IsZero() && age > auditLate {
@@ -276,14 +293,36 @@ func (s Status) audit(ctx context.Context) []Finding {
 	case err != nil:
 		all = append(all, found(name, err))
 	case len(list) > 0 && s.Now().Sub(list[0].At) < auditAlarm:
-		all = append(all, Finding{Name: name, Level: Failure, Act: ReadAudit,
-			Detail: "it holds events that the bridge did not write, found at " +
-				list[0].At.UTC().Format("2006-01-02 15:04 MST")})
+		known, err := s.acknowledged(ctx, list[0].At)
+		switch {
+		case err != nil:
+			all = append(all, found(name, err))
+		case known:
+			covered += "; the events in it that the bridge did not write are acknowledged"
+		default:
+			all = append(all, Finding{Name: name, Level: Failure, Act: ReadAudit,
+				Detail: "it holds events that the bridge did not write, found at " +
+					list[0].At.UTC().Format("2006-01-02 15:04 MST")})
+		}
 	}
 	if len(all) == 0 {
-		all = append(all, Finding{Name: name, Detail: "covered by checkpoints"})
+		all = append(all, Finding{Name: name, Detail: covered})
 	}
 	return all
+}
+
+// acknowledged tells whether an administrator has acknowledged all foreign events of the audit log, after they were
+// found. The acknowledgements are signed: who can write the database silences nothing by it.
+func (s Status) acknowledged(ctx context.Context, since time.Time) (bool, error) {
+	if s.Keys.Sealer == nil {
+		return false, nil
+	}
+	signing, err := Audit{Store: s.Store, Sealer: s.Keys.Sealer, Now: s.Now}.Signing(ctx)
+	if err != nil {
+		return false, err
+	}
+	open, last, err := s.Store.Audit().ForeignEvents(ctx, signing.Holds)
+	return err == nil && !open && last.After(since), err
 }
 
 // overdueLate is how long a user may be due before somebody should look.
@@ -326,12 +365,13 @@ func (s Status) budget(ctx context.Context) []Finding {
 	f := Finding{Name: name, Detail: fmt.Sprintf("%d of %d used today", b.Used, b.Limit)}
 	until := ", until " + b.Reset.UTC().Format("15:04 MST")
 	switch {
-	case b.Exhausted:
+	case b.Exhausted, b.Used >= b.Limit:
+		fault, fix := provisioning.UsedUp(b)
 		f.Level, f.Act = Failure, TryLater
-		f.Detail = "Constant Contact says that the day's calls are used up" + until
-	case b.Used >= b.Limit:
-		f.Level, f.Act = Failure, TryLater
-		f.Detail = fmt.Sprintf("all %d calls of the day are used", b.Limit) + until
+		f.Detail = fmt.Sprintf("%s (%d of %d counted here)", fault, b.Used, b.Limit) + until
+		if b.Exhausted {
+			f.Hint = fix
+		}
 	case b.Used >= b.Background:
 		f.Level, f.Act = Warning, TryLater
 		f.Detail = fmt.Sprintf("the day's calls for plans and retries are used up, and %d of %d are left for sign-ins",

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"ssobridge/idp/directory"
+	"ssobridge/idp/directory/directorytest"
 	"ssobridge/partnerapi"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -72,6 +74,38 @@ func TestHealthSaysSinceWhen(t *testing.T) {
 	if p, _ := better.Part(admin.PartKeys); p.Level != admin.Failure {
 		t.Errorf("keys: %+v, want what the snapshot says", p)
 	}
+}
+
+// Events of the time in which no bridge was running wait for the first checkpoint, and are no failure before it was
+// due; nor are they for a command where no bridge is running.
+func TestHealthOfTheAuditLogAfterAStop(t *testing.T) {
+	s, at := healthOf(t)
+	ctx := t.Context()
+	e := at.event()
+	e.Action = "mapping-add"
+	if err := s.Store.Audit().Add(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	at.Time = at.Add(8 * time.Hour)
+	look := func(what string, want admin.Level, says string) {
+		t.Helper()
+		p, _ := s.LookForHealth(ctx, admin.Health{}).Part(admin.PartAudit)
+		if p.Level != want || !strings.Contains(p.Worst().Detail, says) {
+			t.Errorf("%s: %+v, want level %d", what, p, want)
+		}
+	}
+	look("no bridge is running", admin.OK, "")
+	s.Since = at.now()
+	look("at the start", admin.OK, "")
+	at.Time = at.Add(5 * time.Minute)
+	look("when it is due", admin.OK, "")
+	at.Time = at.Add(time.Minute)
+	look("after it was due", admin.Failure, "the last 6m0s are covered by no checkpoint")
+	s.Since = time.Time{}
+	if err := s.Store.Replicas().Announce(ctx, store.Replica{ID: "one", SecretKeys: []string{"key"}}); err != nil {
+		t.Fatal(err)
+	}
+	look("a command beside a running bridge", admin.Failure, "covered by no checkpoint")
 }
 
 // A snapshot is bounded, whatever is found.
@@ -141,4 +175,36 @@ func TestHealthOfConstantContact(t *testing.T) {
 	s.Probe, health, asked, fault = probe, s.Store.Health(), 0, errors.New("no answer")
 	look(admin.Warning, 1)
 	look(admin.Warning, 1)
+}
+
+// The health snapshot names no person, whatever is wrong with the entry that was tried; a check does.
+func TestHealthNamesNoPerson(t *testing.T) {
+	s, _ := healthOf(t)
+	options := directorytest.StartSlapd(t).Options()
+	options.IDAttribute = "homePhone" // which nobody has
+	d, err := directory.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.Close() })
+	s.Directory = d
+	h := s.LookForHealth(t.Context(), admin.Health{})
+	p, _ := h.Part(admin.PartDirectory)
+	if p.Level != admin.Failure || p.Worst().Hint == "" {
+		t.Errorf("%+v", p)
+	}
+	for _, f := range p.Findings {
+		for _, text := range []string{f.Detail, f.Cause().Error(), f.Hint} {
+			if strings.Contains(strings.ToLower(text), "uid=") || strings.Contains(text, "cn=") {
+				t.Errorf("%s: %s", f.Name, text)
+			}
+		}
+	}
+	named := false
+	for _, step := range d.Check(t.Context()) {
+		named = named || step.Err != nil && strings.Contains(step.Err.Error(), options.BaseDN)
+	}
+	if !named {
+		t.Error("the check itself names no entry, so that nothing was tried here")
+	}
 }

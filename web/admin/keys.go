@@ -246,6 +246,9 @@ func (k Keys) Promote(ctx context.Context, scope Scope, p Promotion, e store.Eve
 	if err := k.Check(ctx, scope, p, key.Use); err != nil {
 		return nil, err
 	}
+	if err := k.holdsTwo(ctx, scope, p); err != nil {
+		return nil, err
+	}
 	err = k.change(ctx, p.Key, func(r *certs.Ring, now time.Time) ([]store.Event, error) {
 		e.Action, e.Subject, e.SP = "key-promote", p.Key, p.EntityID
 		about := map[string]any{"confirmed_by": p.ConfirmedBy, "forced": p.Force}
@@ -265,6 +268,26 @@ func (k Keys) Promote(ctx context.Context, scope Scope, p Promotion, e store.Eve
 		return []store.Event{e}, err
 	})
 	return left, k.refused(cmp.Or(p.EntityID, p.Key), err)
+}
+
+// holdsTwo refuses to promote a key at once for a service provider of which nobody has said that it holds two
+// certificates: one that holds a single one has put the new one in the old one's place, or refuses the next sign-in.
+func (k Keys) holdsTwo(ctx context.Context, scope Scope, p Promotion) error {
+	if p.EntityID == "" || p.Force || p.ConfirmedBy == "" || !p.At.IsZero() {
+		return nil
+	}
+	list, err := k.List(ctx, scope)
+	if err != nil {
+		return err
+	}
+	for _, sp := range list.SignedFor {
+		if sp.EntityID == p.EntityID && sp.Unasked && sp.Key != "" && sp.Key != p.Key {
+			return &Error{Field: "holds_certificates", Fault: "it is not known how many of our certificates " + sp.Name +
+				" holds at a time", Hint: "ask there, and set holds_certificates to two, or to one and agree on a time",
+				Act: SetProvider, About: sp.EntityID}
+		}
+	}
+	return nil
 }
 
 // Rollback takes the last step at one service provider, or at all of them, back at once. to is the key that signs there

@@ -203,6 +203,32 @@ func TestKeysRefuse(t *testing.T) {
 	refusedWith(t, "by too few digits", err, "key", admin.ListKeys)
 }
 
+// Nobody has said how many certificates a service provider holds: a key is promoted there at an agreed time, or in an
+// emergency, and not at once.
+func TestPromoteWhereNobodyAsked(t *testing.T) {
+	keys, at := newKeys(t, "")
+	ctx, all := t.Context(), admin.Everything()
+	at.Time = at.Add(time.Second)
+	key, err := keys.Generate(ctx, all, admin.NewKey{Algorithm: "p-256"}, at.event())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := keys.Publish(ctx, all, key.ID, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	at.Time = at.Add(time.Second)
+	_, err = keys.Promote(ctx, all, admin.Promotion{Key: key.ID, EntityID: wiki, ConfirmedBy: "Kim"}, at.event())
+	refusedWith(t, "at once", err, "holds_certificates", admin.SetProvider)
+	for _, p := range []admin.Promotion{
+		{Key: key.ID, EntityID: wiki, At: at.Add(time.Hour)},
+		{Key: key.ID, EntityID: wiki, Force: true},
+	} {
+		if _, err := keys.Promote(ctx, all, p, at.event()); err != nil {
+			t.Errorf("%+v: %v", p, err)
+		}
+	}
+}
+
 // The key of the metadata belongs to no service provider, and is promoted with a confirmation all the same.
 func TestKeyOfMetadata(t *testing.T) {
 	keys, at := newKeys(t, "two")

@@ -15,7 +15,7 @@ import (
 type Lockouts struct {
 	Store     *store.DB
 	IdP       *idp.IdP
-	Directory *directory.Directory
+	Directory PersonReader
 }
 
 // List lists who is locked out. People are not of one client account, so that it takes a scope of all.
@@ -115,7 +115,7 @@ func counted(n int, one, many string) string {
 // findPerson finds who is meant: a person id that the ledger knows, else a login name of the directory. The ledger
 // comes first, so that people who left the directory can be named. The id that comes back is the one on record, however
 // it was typed.
-func findPerson(ctx context.Context, db *store.DB, d *directory.Directory, who string) (store.PersonID, error) {
+func findPerson(ctx context.Context, db *store.DB, d PersonReader, who string) (store.PersonID, error) {
 	id := store.PersonID(directory.CanonicalID(who))
 	rows, err := db.Ledger().Person(ctx, id)
 	if err != nil {
@@ -126,7 +126,7 @@ func findPerson(ctx context.Context, db *store.DB, d *directory.Directory, who s
 	}
 	e, err := d.Find(ctx, who)
 	if errors.Is(err, directory.ErrNotFound) {
-		if read, rerr := d.Read(ctx, string(id)); rerr == nil && read.DN != "" {
+		if read, rerr := d.Read(ctx, string(id)); rerr == nil && read.Known() {
 			return store.PersonID(read.ID), nil // somebody without a user yet, by the id that the console and the audit show
 		}
 		return former(ctx, db, who, err)
@@ -152,6 +152,6 @@ func former(ctx context.Context, db *store.DB, login string, err error) (store.P
 	}
 	return "", &Error{
 		Kind: Missing, Field: "who", Fault: fmt.Sprintf("there is no person %.200q, and there was none", login),
-		Hint: "write a login name of the directory, the login of somebody who has left, or a person id", Err: err,
+		Hint: "write a login name of the directory or of a source (SOURCE:LOGIN), the login of somebody who has left, or a person id", Err: err,
 	}
 }

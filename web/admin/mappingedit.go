@@ -156,7 +156,7 @@ func (a Mappings) Replaced(ctx context.Context, list []store.Mapping) (map[int64
 	found := map[int64]directory.Group{}
 	known := map[string]directory.Group{}
 	for _, m := range list {
-		if m.Kind != store.GroupMapping || m.GroupID == "" {
+		if m.Kind != store.GroupMapping || m.GroupID == "" || mapping.OfSource(m) != "" {
 			continue
 		}
 		g, seen := known[m.GroupDN]
@@ -193,7 +193,7 @@ func (a Mappings) OtherGroup(ctx context.Context, s Scope, id int64) (store.Mapp
 }
 
 func (a Mappings) otherGroup(ctx context.Context, m store.Mapping) (directory.Group, error) {
-	if m.Kind != store.GroupMapping {
+	if m.Kind != store.GroupMapping || mapping.OfSource(m) != "" {
 		return directory.Group{}, &Error{Field: "id", Fault: fmt.Sprintf("mapping %d is not for one group", m.ID),
 			Act: ListMappings}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -54,7 +55,26 @@ func (a Mappings) ReadFile(ctx context.Context, s Scope, data []byte, unlisted b
 	if err != nil {
 		return MappingSet{}, refusal(err)
 	}
-	return MappingSet{Change: c, Seen: seenValues(c.Remove, c.Add)}, nil
+	return MappingSet{Change: c, Seen: seenValues(c.Remove, c.Add, c.Owners)}, nil
+}
+
+// Version names the whole set of mappings, on and off, as it is stored. The DN of a group is left out, which follows
+// the directory.
+func (a Mappings) Version(ctx context.Context, s Scope) (string, error) {
+	if err := s.whole(); err != nil {
+		return "", err
+	}
+	all, err := a.Rules.AllMappings(ctx)
+	if err != nil {
+		return "", err
+	}
+	for i := range all {
+		all[i].CreatedAt = time.Time{}
+		if all[i].Kind == store.GroupMapping {
+			all[i].GroupDN = ""
+		}
+	}
+	return seenValues(all), nil
 }
 
 // Apply makes a set of mappings the ones that hold.

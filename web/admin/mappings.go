@@ -21,6 +21,8 @@ type Mappings struct {
 	Directory *directory.Directory
 	// Reads tells whether an attribute is read from the directory: a pattern over another one would fit nobody.
 	Reads func(attribute string) bool
+	// Sources are the names of the sources of people beside the directory, whose groups can be mapped.
+	Sources []string
 }
 
 // MappingInput is a new mapping as an administrator writes it.
@@ -195,7 +197,13 @@ func (a Mappings) spec(ctx context.Context, in MappingInput, actor string) (mapp
 	if spec.AtSignIn, err = atSignIn(in.Create); err != nil {
 		return spec, err
 	}
+	if in.Create == "" && (mapping.IsClaim(in.Group) || mapping.IsClaim(in.GroupBase)) {
+		spec.AtSignIn = true
+	}
 	switch {
+	case mapping.IsClaim(in.Group):
+		source, _, ok := mapping.ParseClaimGroup(in.Group)
+		err = a.ofSource("group", in.Group, source, ok, "write it like claim:portal:editors")
 	case in.Group != "":
 		if spec.Group, err = a.Directory.Group(ctx, in.Group); err != nil {
 			return spec, lookup(err, "group", "find the group "+plaintext.Quote(in.Group),
@@ -225,6 +233,18 @@ func (a Mappings) spec(ctx context.Context, in MappingInput, actor string) (mapp
 		spec.Person = store.PersonID(person.ID)
 	}
 	return spec, err
+}
+
+// ofSource refuses a group, or a base, of a source's tokens that is not well written, or whose source there is not.
+func (a Mappings) ofSource(field, written, source string, ok bool, like string) error {
+	switch {
+	case !ok:
+		return &Error{Field: field, Fault: plaintext.Quote(written) + " is no group of a source's tokens", Hint: like}
+	case !slices.Contains(a.Sources, source):
+		return &Error{Field: field, Fault: "there is no source " + plaintext.Quote(source),
+			Hint: "name one of sources in the configuration"}
+	}
+	return nil
 }
 
 // appliesTo refuses an input that does not name exactly one group, pattern or person; nil: it does.
@@ -263,6 +283,10 @@ func atSignIn(create string) (bool, error) {
 
 // Base looks up the base of a pattern of group names.
 func (a Mappings) base(ctx context.Context, written string) (string, error) {
+	if mapping.IsClaim(written) {
+		source, ok := mapping.ParseClaimBase(written)
+		return written, a.ofSource("group_base", written, source, ok, "write it like claim:portal")
+	}
 	base, err := a.Directory.PatternBase(ctx, written)
 	if err != nil {
 		return "", lookup(err, "group_base", "use the group base "+plaintext.Quote(written),

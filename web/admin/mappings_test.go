@@ -299,6 +299,24 @@ func TestMappingFile(t *testing.T) {
 	if e, ok := admin.AsError(err); !ok || !strings.Contains(e.Text(), "line 6, mapping 2: external_id: it differs") {
 		t.Errorf("another external_id: %v", err)
 	}
+	// What is exported is read into another store.
+	empty := newWorld(t)
+	moved := bytes.ReplaceAll(out.Bytes(), []byte(w.ldap.BaseDN), []byte(empty.ldap.BaseDN))
+	set, err = empty.ReadFile(ctx, all, moved, true, "ann")
+	if err != nil || len(set.Add) != 2 || len(set.Owners) != 1 {
+		t.Fatalf("read into an empty store: %+v, %v", set, err)
+	}
+	if other, err := empty.ReadFile(ctx, all, bytes.ReplaceAll(moved, []byte("owner-1"), []byte("owner-2")), true,
+		"ann"); err != nil || other.Seen == set.Seen {
+		t.Errorf("another external_id counts as the set that was shown: %v", err)
+	}
+	if err := empty.Apply(ctx, all, set, "ann"); err != nil {
+		t.Fatal(err)
+	}
+	var second bytes.Buffer
+	if err := empty.Export(ctx, all, &second); err != nil || second.String() != string(moved) {
+		t.Errorf("exported from there %q, %v; want %q", second.String(), err, moved)
+	}
 	_, err = w.ReadFile(ctx, all, []byte("mapping: []\n"), false, "ann")
 	refused(t, "an unknown key", err, admin.Input, "file", admin.NoAct, "no file of mappings")
 }
@@ -324,11 +342,21 @@ func TestMappingScope(t *testing.T) {
 	if list, err := w.List(ctx, others); err != nil || len(list) != 0 {
 		t.Errorf("another scope sees %v, %v", list, err)
 	}
+	later := w.options
+	later.Now = func() time.Time { return time.Now().Add(time.Hour) } // when nothing can be undone any more
+	rules, err := provisioning.New(later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := w.Mappings
+	old.Rules = rules
 	for what, act := range map[string]func(admin.Scope) error{
-		"get":     func(s admin.Scope) error { _, err := w.Get(ctx, s, m.ID); return err },
-		"switch":  func(s admin.Scope) error { _, err := w.Switch(ctx, s, m.ID, true); return err },
-		"remove":  func(s admin.Scope) error { _, err := w.Remove(ctx, s, m.ID); return err },
-		"history": func(s admin.Scope) error { _, err := w.History(ctx, s, m.ID, 0, 10); return err },
+		"undo":                    func(s admin.Scope) error { return w.Undo(ctx, s, m.ID, 1, "ann") },
+		"undo of what is too old": func(s admin.Scope) error { return old.Undo(ctx, s, m.ID, 999, "ann") },
+		"get":                     func(s admin.Scope) error { _, err := w.Get(ctx, s, m.ID); return err },
+		"switch":                  func(s admin.Scope) error { _, err := w.Switch(ctx, s, m.ID, true); return err },
+		"remove":                  func(s admin.Scope) error { _, err := w.Remove(ctx, s, m.ID); return err },
+		"history":                 func(s admin.Scope) error { _, err := w.History(ctx, s, m.ID, 0, 10); return err },
 		"move": func(s admin.Scope) error {
 			other := "a07e1lxqqqr2"
 			edit, err := w.Set(ctx, admin.Everything(), m.ID, admin.MappingChanges{Account: &other})
@@ -398,5 +426,41 @@ func TestAcceptGroup(t *testing.T) {
 	}
 	if now, err := w.Get(ctx, all, m.ID); err != nil || now.GroupID != before.GroupID {
 		t.Errorf("accepted: %+v, %v", now, err)
+	}
+}
+
+// TestMappingOfSource: a mapping over a source's groups is written in one form, for a source that there is, and is
+// changed like others; the directory is asked about none of it.
+func TestMappingOfSource(t *testing.T) {
+	w, all := newWorld(t), admin.Everything()
+	ctx := t.Context()
+	w.Mappings.Sources = []string{"portal"}
+	m, err := w.Add(ctx, all, group("claim:portal:editors", harbour), "ann")
+	if err != nil || m.GroupID != "claim:portal:editors" || m.GroupDN != m.GroupID || !m.AtSignIn {
+		t.Fatalf("added %+v, %v", m, err)
+	}
+	pattern, err := w.Add(ctx, all, admin.MappingInput{Input: mapping.Input{GroupPattern: "ctct-{account}-{role}",
+		GroupBase: "claim:portal"}}, "ann")
+	if err != nil || pattern.GroupDN != "claim:portal" || !pattern.AtSignIn {
+		t.Fatalf("added %+v, %v", pattern, err)
+	}
+	_, err = w.Add(ctx, all, group("claim:portal:editors", harbour), "ann")
+	refused(t, "again", err, admin.Input, "group", admin.NoAct, "says the same already")
+	_, err = w.Add(ctx, all, group("claim:other:editors", harbour), "ann")
+	refused(t, "of no source", err, admin.Input, "group", admin.NoAct, "there is no source")
+	_, err = w.Add(ctx, all, group("claim:portal", harbour), "ann")
+	refused(t, "of no form", err, admin.Input, "group", admin.NoAct, "is no group of a source's tokens")
+	_, err = w.Add(ctx, all, admin.MappingInput{Input: mapping.Input{GroupPattern: "x-{account}-{role}",
+		GroupBase: "claim:other"}}, "ann")
+	refused(t, "a base of no source", err, admin.Input, "group_base", admin.NoAct, "there is no source")
+	list, err := w.List(ctx, all)
+	if err != nil || len(list) != 2 {
+		t.Fatalf("list: %v, %v", list, err)
+	}
+	if replaced, err := w.Replaced(ctx, list); err != nil || len(replaced) != 0 {
+		t.Errorf("replaced: %v, %v", replaced, err)
+	}
+	if risk := w.PrimaryRisk(ctx, m); risk != "" {
+		t.Errorf("primary group: %s", risk)
 	}
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -42,4 +43,34 @@ func (a People) Names(ctx context.Context, s Scope, ids []store.PersonID) (map[s
 // UserName is how a user at Constant Contact is called; "" where the ledger has nothing but ids of them.
 func UserName(u store.SSOUser) string {
 	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail)
+}
+
+// places are the names of client accounts and service providers, each looked up once.
+type places struct {
+	store     *store.DB
+	accounts  map[store.AccountID]string
+	providers map[string]string // by entity ID; its entity ID where it has no name, "" where it is not registered
+}
+
+func newPlaces(db *store.DB) places {
+	return places{db, map[store.AccountID]string{}, map[string]string{}}
+}
+
+// look makes sure that the names of a client account and of a service provider are there, "" for none.
+func (p places) look(ctx context.Context, account store.AccountID, entityID string) error {
+	if _, seen := p.accounts[account]; !seen && account != "" {
+		one, err := p.store.Accounts().Get(ctx, account)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("look up the client account %s: %w", account, err)
+		}
+		p.accounts[account] = one.Name
+	}
+	if _, seen := p.providers[entityID]; !seen && entityID != "" {
+		one, err := p.store.ServiceProviders().Get(ctx, entityID)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			return fmt.Errorf("look up the service provider %.300q: %w", entityID, err)
+		}
+		p.providers[entityID] = cmp.Or(one.Name, one.EntityID)
+	}
+	return nil
 }

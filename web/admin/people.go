@@ -1,9 +1,11 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
@@ -17,7 +19,7 @@ import (
 type People struct {
 	Store        *store.DB
 	Provisioning *provisioning.Service
-	Directory    *directory.Directory
+	Directory    PeopleReader
 	IdP          *idp.IdP
 }
 
@@ -28,24 +30,27 @@ type Access struct {
 	Former []store.SSOUser // users in client accounts that no mapping gives the person any more
 }
 
-// Given is one client account that the mappings give.
+// Given is one client account that the mappings give. A person may have thousands of them, and who asks looks at a few:
+// both parts stand in lists that were made already, and are not copied.
 type Given struct {
-	provisioning.Assignment
+	*provisioning.Assignment
 
-	User store.SSOUser // State "": there is none yet
+	User *store.SSOUser // never nil; State "": there is none yet
 }
+
+// noUser is the user of a client account that has none yet. Nobody writes to it.
+var noUser store.SSOUser
 
 // Find reads a person by login name, or by the id that traces, events and the log name people by.
 func (a People) Find(ctx context.Context, login string) (directory.Entry, error) {
 	person, err := a.Directory.Find(ctx, login)
 	if errors.Is(err, directory.ErrNotFound) {
-		if read, failed := a.Directory.Read(ctx, directory.CanonicalID(login)); failed == nil && read.DN != "" {
+		if read, failed := a.Directory.Read(ctx, directory.CanonicalID(login)); failed == nil && read.Known() {
 			person, err = read, nil
 		}
 	}
 	if err != nil {
-		return person, lookup(err, "user", "find the person "+plaintext.Quote(login),
-			"write the login name as the person types it")
+		return person, notFound(login, err)
 	}
 	return person, nil
 }
@@ -56,25 +61,81 @@ func (a People) Access(ctx context.Context, s Scope, person directory.Entry, use
 	if err != nil {
 		return Access{}, fmt.Errorf("explain the mappings: %w", err)
 	}
-	var x Access
-	for _, h := range hits {
-		if s.everything || h.Account != "" && s.Includes(h.Account) {
-			x.Hits = append(x.Hits, h)
-		}
+	x := Access{Hits: hits, Given: make([]Given, 0, len(assignments))}
+	if !s.everything {
+		x.Hits = slices.DeleteFunc(hits, func(h mapping.Hit) bool { return h.Account == "" || !s.Includes(h.Account) })
 	}
-	there := make(map[store.AccountID]store.SSOUser, len(users))
-	for _, u := range users {
-		there[u.Account] = u
+	there := make(map[store.AccountID]*store.SSOUser, len(users))
+	for i := range users {
+		there[users[i].Account] = &users[i]
 	}
 	given := make(map[store.AccountID]bool, len(assignments))
-	for _, one := range assignments {
+	for i := range assignments {
+		one := &assignments[i]
 		given[one.Account] = true
 		if s.Includes(one.Account) {
-			x.Given = append(x.Given, Given{one, there[one.Account]})
+			x.Given = append(x.Given, Given{one, cmp.Or(there[one.Account], &noUser)})
 		}
 	}
 	x.Former = formerUsers(s, users, given)
 	return x, nil
+}
+
+// FindIn is Find for a caller who may see some client accounts alone. Somebody of a source is a client's own, whom no
+// directory shows to all: whoever sees none of their client accounts finds nobody.
+func (a People) FindIn(ctx context.Context, s Scope, login string) (directory.Entry, error) {
+	person, err := a.Find(ctx, login)
+	if err != nil || s.everything || person.Source == "" {
+		return person, err
+	}
+	users, err := a.Store.Ledger().Person(ctx, store.PersonID(person.ID))
+	if err != nil {
+		return directory.Entry{}, fmt.Errorf("list the users of person %s: %w", person.ID, err)
+	}
+	x, err := a.Access(ctx, s, person, users)
+	if err != nil {
+		return directory.Entry{}, err
+	}
+	if len(x.Given)+len(x.Former) == 0 {
+		return directory.Entry{}, notFound(login, &directory.Error{Problem: directory.BadCredentials,
+			Op: "find a person of a source", Err: directory.ErrNotFound})
+	}
+	return person, nil
+}
+
+// notFound says that a person could not be found.
+func notFound(login string, err error) error {
+	return lookup(err, "user", "find the person "+plaintext.Quote(login),
+		"write the login name as the person types it, or SOURCE:LOGIN for somebody of a source")
+}
+
+// Refusals says of client accounts that the mappings give a person why a sign-in there would be refused all the same.
+// What is not in it would pass, or wait for its user.
+func (a People) Refusals(ctx context.Context, s Scope, person directory.Entry,
+	given []Given) (map[store.AccountID]provisioning.Decision, error) {
+	all := map[store.AccountID]provisioning.Decision{}
+	for _, g := range given {
+		if !s.Includes(g.Account) {
+			continue
+		}
+		d, err := a.Provisioning.PreviewAssignment(ctx, person, *g.Assignment, *g.User)
+		if err != nil {
+			return nil, err
+		}
+		if d.Outcome != provisioning.Denied {
+			unproved, err := a.unproved(ctx, person, g.Account)
+			if err != nil {
+				return nil, err
+			}
+			if unproved {
+				d.Outcome, d.Reason = provisioning.Denied, provisioning.Reason(idp.ReasonLaunchFactor)
+			}
+		}
+		if d.Outcome == provisioning.Denied {
+			all[g.Account] = d
+		}
+	}
+	return all, nil
 }
 
 // formerUsers are those in client accounts that are not given any more.
@@ -112,7 +173,11 @@ func (a People) Preview(ctx context.Context, s Scope, login, entityID string,
 	}
 	x.Login = person.Login
 	if person.Problem != "" {
-		x.Notes = append(x.Notes, fmt.Sprintf("the directory does not let this person sign in: %s", person.Problem))
+		x.Notes = append(x.Notes, cantSignIn(person))
+	}
+	if person.Source != "" {
+		x.Notes = append(x.Notes, fmt.Sprintf("the person comes from source %s: this is what their last token gives, %s",
+			person.Source, tokenTime(person)))
 	}
 	if !sp.Enabled {
 		x.Notes = append(x.Notes, "sign-ins to this service provider are switched off")
@@ -125,11 +190,20 @@ func (a People) Preview(ctx context.Context, s Scope, login, entityID string,
 		x.Notes = append(x.Notes, "the user at Constant Contact is not there yet: it is created first")
 	}
 	x.Account, x.Role = d.Assignment.Account, d.Assignment.Role
-	x.AssertionPreview, err = a.IdP.PreviewAssertion(ctx, sp, person, d, a.sources())
+	unproved, err := a.unproved(ctx, person, d.Assignment.Account)
+	if err != nil {
+		return x, err
+	}
+	if unproved {
+		x.Notes = append(x.Notes, "the client account asks for a second factor, which source "+person.Source+
+			" is not trusted to prove: the sign-in is refused")
+	}
+	x.AssertionPreview, err = a.IdP.PreviewAssertion(ctx, sp, person, d, a.sources(person))
 	if err != nil {
 		return x, &Error{
 			Kind: Outside, Fault: fmt.Sprintf("no assertion can be made for %s: %v", person.Login, err),
-			Hint: "correct the person's data in the directory, or the template of the service provider", Act: ListSettings,
+			Hint:  "correct the person's data in the directory or source, or the template of the service provider",
+			Act:   ListSettings,
 			About: sp.EntityID, Err: err,
 		}
 	}
@@ -198,6 +272,9 @@ func (a People) plainDecision(ctx context.Context, sp store.ServiceProvider,
 // nestedMiss says that a person would be in one of the groups if groups in groups were followed; "" if not, or if it
 // can't be read: it only adds to a refusal.
 func (a People) nestedMiss(ctx context.Context, person directory.Entry, groups []string) string {
+	if person.Source != "" {
+		return "" // whose groups are in no other groups
+	}
 	more, err := a.Directory.Beyond(ctx, person)
 	if err != nil {
 		return ""
@@ -231,7 +308,7 @@ func wouldBeRefused(person directory.Entry, sp store.ServiceProvider, d provisio
 }
 
 // sources says what fills the placeholders of templates.
-func (a People) sources() map[string]string {
+func (a People) sources(person directory.Entry) map[string]string {
 	all := map[string]string{
 		"account":     "the client account of the mapping",
 		"key":         "derived from person and client account",
@@ -240,6 +317,9 @@ func (a People) sources() map[string]string {
 	}
 	for name, attribute := range a.Directory.Sources() {
 		all[name] = "directory attribute " + attribute
+		if person.Source != "" {
+			all[name] = "what source " + person.Source + " says of the person"
+		}
 	}
 	return all
 }

@@ -13,24 +13,22 @@ import (
 	"ssobridge/store"
 )
 
-// personEvents is how many events come with a person.
-const personEvents = 20
-
 // Person is all that is known of somebody, but for what the mappings give them; see [People.Access].
 type Person struct {
 	ID    store.PersonID
 	Entry directory.Entry // without a Login: the directory has no such person for us
 	Fault *Error          // why the directory did not say; nil: it did
+	// Source is the source that the person comes from; nil: they are the directory's.
+	Source *PersonSource
 
 	Users    []User
 	Factors  []mfa.Factor
 	Lockouts []idp.Lockout
 	Locked   *directory.Lockout // by the directory itself; nil: it is not, or can't be read
 	Captured time.Time          // until when their assertions are captured; zero: they are not
-	Events   []store.Event      // about them, the newest first, up to 20
 }
 
-// Gone tells whether the directory answered, and has no such person for us.
+// Gone tells whether the directory, or the store for people of other sources, answered and has no such person for us.
 func (p Person) Gone() bool { return p.Fault == nil && p.Entry.Login == "" }
 
 // Get reads a person by id. Somebody whom neither the directory nor the ledger knows is an Error. With the directory
@@ -44,13 +42,17 @@ func (a People) Get(ctx context.Context, s Scope, id store.PersonID) (p Person, 
 		return p, err
 	}
 	if p.Entry, err = readWhole(ctx, a.Directory, id); err != nil {
-		p.Fault = directoryError(err)
 		d, ok := errors.AsType[*directory.Error](err)
-		if !ok || len(p.Users) == 0 && d.Problem == directory.BadData {
+		if !ok {
+			return p, fmt.Errorf("read person %s: %w", id, err)
+		}
+		p.Fault = directoryError(err)
+		if len(p.Users) == 0 && d.Problem == directory.BadData {
 			return p, unknownPerson(id, err)
 		}
 		p.Fault.Err = err
 	}
+	p.Source = a.SourceOf(p.Entry)
 	if p.Gone() && len(p.Users) == 0 {
 		return p, unknownPerson(id, store.ErrNotFound)
 	}
@@ -66,9 +68,6 @@ func (a People) Get(ctx context.Context, s Scope, id store.PersonID) (p Person, 
 	if p.Captured, err = a.IdP.CapturedUntil(ctx, id); err != nil {
 		return p, fmt.Errorf("read whether sign-ins of %s are captured: %w", id, err)
 	}
-	if p.Events, err = a.Store.Audit().List(ctx, store.Filter{Subject: string(id), Limit: personEvents}); err != nil {
-		return p, fmt.Errorf("list the events about %s: %w", id, err)
-	}
 	return p, nil
 }
 
@@ -78,7 +77,7 @@ func unknownPerson(id store.PersonID, err error) error {
 }
 
 // Search finds people of whom each word of a text begins the login name, a name or the mail address. more tells that
-// there are others than these.
+// there are others than these. With the directory down, those of other sources come with the error.
 func (a People) Search(ctx context.Context, s Scope, text string, limit int) (found []directory.Person, more bool,
 	err error) {
 	if err := s.whole(); err != nil {

@@ -43,7 +43,7 @@ func TestPlans(t *testing.T) {
 	}
 	_, err = plans.Apply(ctx, all, provisioning.ApplyOptions{ID: plan.ID, Actor: "ann", Accept: true})
 	refused(t, "apply while provisioning is paused", err, admin.Changed, "", admin.ResumeProvisioning,
-		"creations are on hold")
+		"provisioning is paused")
 	if err := plans.ResumeAll(ctx, all, "ann"); err != nil {
 		t.Fatal(err)
 	}

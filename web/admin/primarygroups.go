@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"ssobridge/idp/directory"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -29,7 +30,7 @@ func primaryRisk(ctx context.Context, d *directory.Directory, dn string) (string
 // PrimaryRisk says for how many people the group of a mapping is the primary group, which does not list them; "" for
 // none, and where it can't be read.
 func (a Mappings) PrimaryRisk(ctx context.Context, m store.Mapping) string {
-	if m.Kind != store.GroupMapping {
+	if m.Kind != store.GroupMapping || mapping.OfSource(m) != "" {
 		return ""
 	}
 	risk, err := primaryRisk(ctx, a.Directory, m.GroupDN)

@@ -47,6 +47,9 @@ const (
 	RarestRefresh   = 720 * time.Hour
 )
 
+// Difference is one thing that differs between two records of a service provider.
+type Difference = metadata.Difference
+
 // Import is what was understood of metadata, and what would be saved.
 type Import struct {
 	Said     metadata.Imported      // what the metadata says
@@ -239,29 +242,51 @@ func seen(data []byte) string {
 // seenValues is seen for values that print all that they are: no pointers.
 func seenValues(values ...any) string { return seen(fmt.Appendf(nil, "%+v", values)) }
 
-// Save saves what was imported and looked at.
+// Save saves what was imported and looked at, if what was there then is still the same: what somebody else has changed
+// since, or who has removed or registered it, must not be lost.
 func (p Providers) Save(ctx context.Context, scope Scope, im Import, e store.Event) error {
-	return p.Add(ctx, scope, im.Record, im.Before != nil, e)
+	return p.put(ctx, scope, im.Record, e, func(was *store.ServiceProvider) error {
+		switch {
+		case im.Before == nil && was != nil:
+			return registered(was.EntityID)
+		case im.Before != nil && (was == nil || !was.UpdatedAt.Equal(im.Before.UpdatedAt)):
+			return &Error{Kind: Changed, Fault: fmt.Sprintf("service provider %s was changed by somebody else meanwhile",
+				im.Record.EntityID), Hint: "look at it again", Act: ListProviders}
+		}
+		return nil
+	})
 }
 
 // Add checks a record and stores it with its event.
 func (p Providers) Add(ctx context.Context, scope Scope, sp store.ServiceProvider, replace bool, e store.Event) error {
+	return p.put(ctx, scope, sp, e, func(was *store.ServiceProvider) error {
+		if was != nil && !replace {
+			return registered(sp.EntityID)
+		}
+		return nil
+	})
+}
+
+// put checks a record and stores it with its event, where may takes what is there by then.
+func (p Providers) put(ctx context.Context, scope Scope, sp store.ServiceProvider, e store.Event,
+	may func(was *store.ServiceProvider) error) error {
 	if err := scope.whole(); err != nil {
 		return err
 	}
 	if err := p.check(sp, cannotRegister); err != nil {
 		return err
 	}
-	_, err := p.Store.ServiceProviders().Get(ctx, sp.EntityID)
-	switch {
-	case err == nil && !replace:
-		return registered(sp.EntityID)
-	case err != nil && !errors.Is(err, store.ErrNotFound):
-		return fmt.Errorf("look for service provider %s: %w", sp.EntityID, err)
-	}
 	sp.UpdatedAt = e.At
 	e.Action, e.Subject, e.SP = "sp-add", sp.EntityID, sp.EntityID
-	if err := p.Store.ServiceProviders().Put(ctx, sp, e); err != nil {
+	var refused error
+	err := p.Store.ServiceProviders().PutIf(ctx, sp, func(was *store.ServiceProvider) error {
+		refused = may(was) // it can run twice
+		return refused
+	}, e)
+	switch {
+	case refused != nil:
+		return refused
+	case err != nil:
 		return fmt.Errorf("store service provider %s: %w", sp.EntityID, err)
 	}
 	return nil

@@ -111,12 +111,32 @@ func readProvider(ctx context.Context, db *store.DB, entityID string) (store.Ser
 
 // Remove removes a service provider: nobody can sign in there by this bridge any more, at once.
 func (p Providers) Remove(ctx context.Context, scope Scope, entityID string, e store.Event) error {
+	return p.RemoveIf(ctx, scope, entityID, nil, e)
+}
+
+// RemoveIf is Remove of one that is as is demands, in the transaction that removes it. is can run twice; its error is
+// returned.
+func (p Providers) RemoveIf(ctx context.Context, scope Scope, entityID string, is func(Provider) error,
+	e store.Event) error {
 	sp, err := p.Get(ctx, scope, entityID)
 	if err != nil {
 		return err
 	}
 	e.Action, e.Subject, e.SP = "sp-remove", sp.EntityID, sp.EntityID
-	if err := p.Store.ServiceProviders().Remove(ctx, sp.EntityID, e); err != nil && !errors.Is(err, store.ErrNotFound) {
+	var refused error
+	err = p.Store.ServiceProviders().RemoveIf(ctx, sp.EntityID, func(now store.ServiceProvider) error {
+		refused = nil // it can run twice
+		if is != nil {
+			refused = is(Provider{now, stateOf(now, p.Now())})
+		}
+		return refused
+	}, e)
+	switch {
+	case refused != nil:
+		return refused
+	case errors.Is(err, store.ErrNotFound) && is != nil:
+		return noProvider(sp.EntityID, err)
+	case err != nil && !errors.Is(err, store.ErrNotFound):
 		return fmt.Errorf("remove service provider %s: %w", sp.EntityID, err)
 	}
 	return nil
@@ -128,6 +148,13 @@ type Change struct{ Key, Value string }
 // Set changes settings of a service provider, all of them or none. after is the record that is in use then.
 func (p Providers) Set(ctx context.Context, scope Scope, entityID string, changes []Change,
 	e store.Event) (after store.ServiceProvider, err error) {
+	return p.SetIf(ctx, scope, entityID, nil, changes, e)
+}
+
+// SetIf is Set of one that is as is demands, in the transaction that changes it: what somebody else has changed after
+// it was read must not be lost. is can run twice; its error is returned.
+func (p Providers) SetIf(ctx context.Context, scope Scope, entityID string, is func(Provider) error, changes []Change,
+	e store.Event) (after store.ServiceProvider, err error) {
 	sp, err := p.Get(ctx, scope, entityID)
 	if err != nil {
 		return after, err
@@ -138,9 +165,14 @@ func (p Providers) Set(ctx context.Context, scope Scope, entityID string, change
 	}
 	e.Action, e.Subject, e.SP = "sp-set", sp.EntityID, sp.EntityID
 	e.Detail = store.DetailOf(map[string]any{"settings": keys})
-	var refused error
+	var refused, other error
 	err = p.Store.ServiceProviders().Change(ctx, sp.EntityID, func(now *store.ServiceProvider) (store.Event, error) {
-		refused = nil // it can run twice
+		refused, other = nil, nil // it can run twice
+		if is != nil {
+			if other = is(Provider{*now, stateOf(*now, p.Now())}); other != nil {
+				return e, other
+			}
+		}
 		for _, c := range changes {
 			if refused = idp.SetSetting(now, c.Key, c.Value); refused != nil {
 				return e, refused
@@ -151,15 +183,21 @@ func (p Providers) Set(ctx context.Context, scope Scope, entityID string, change
 		return e, refused
 	})
 	switch {
+	case other != nil:
+		return after, other
 	case refused != nil:
 		return after, about(sp.EntityID, ListSettings, refused)
 	case errors.Is(err, store.ErrNotFound): // removed meanwhile
-		return after, &Error{Kind: Missing, Fault: fmt.Sprintf("there is no service provider %.300q", sp.EntityID),
-			Act: ListProviders, Err: err}
+		return after, noProvider(sp.EntityID, err)
 	case err != nil:
 		return after, fmt.Errorf("change service provider %s: %w", sp.EntityID, err)
 	}
 	return after, nil
+}
+
+func noProvider(entityID string, err error) error {
+	return &Error{Kind: Missing, Fault: fmt.Sprintf("there is no service provider %.300q", entityID), Act: ListProviders,
+		Err: err}
 }
 
 // check is the faults of a record together, under a sentence that says what they stand in the way of.

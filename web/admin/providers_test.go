@@ -1,6 +1,7 @@
 package admin_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,30 @@ func TestImportProvider(t *testing.T) {
 	changed, err := p.Import(ctx, all, request("Wissen", true))
 	if err != nil || changed.Before == nil || len(changed.Changes) == 0 {
 		t.Errorf("over what is registered: %+v, %v", changed.Changes, err)
+	}
+
+	// What somebody else does between the look and the save is not lost.
+	if _, err := p.Set(ctx, all, wikiID, []admin.Change{{Key: "enabled", Value: "false"}}, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "switched off meanwhile", p.Save(ctx, all, changed, at.event()), admin.Changed, "", admin.ListProviders,
+		"by somebody else meanwhile")
+	if sp, err := p.Get(ctx, all, wikiID); err != nil || sp.Enabled || sp.Name != "Wiki" {
+		t.Errorf("after a save that was refused: %+v, %v", sp, err)
+	}
+	if changed, err = p.Import(ctx, all, request("Wissen", true)); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Remove(ctx, all, wikiID, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, "removed meanwhile", p.Save(ctx, all, changed, at.event()), admin.Changed, "", admin.ListProviders,
+		"by somebody else meanwhile")
+	if list, err := p.List(ctx, all); err != nil || len(list) != 0 {
+		t.Errorf("one that was removed is back: %+v, %v", list, err)
+	}
+	if err := p.Save(ctx, all, im, at.event()); err != nil {
+		t.Errorf("registered anew: %v", err)
 	}
 }
 
@@ -354,4 +379,54 @@ func TestImportWithoutMetadata(t *testing.T) {
 		_, err := p.Import(ctx, all, c.n)
 		refusedWith(t, c.name, err, c.field, c.act)
 	}
+}
+
+// A change or removal of a service provider that is not as its changer has read it is refused in the transaction, and
+// changes nothing.
+func TestProviderAsRead(t *testing.T) {
+	p, at := newProviders(t)
+	ctx, all := t.Context(), admin.Everything()
+	im, err := p.Import(ctx, all, admin.NewProvider{Document: strings.NewReader(wikiMetadata), Name: "Wiki",
+		Groups: []string{"cn=staff"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Save(ctx, all, im, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	read, err := p.Get(ctx, all, wikiID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := errors.New("it is not as it was read")
+	asRead := func(now admin.Provider) error {
+		if now.Name != read.Name {
+			return other
+		}
+		return nil
+	}
+	// Somebody else changes it between the reading and the change.
+	if _, err := p.Set(ctx, all, wikiID, []admin.Change{{Key: "name", Value: "Other"}}, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.SetIf(ctx, all, wikiID, asRead, []admin.Change{{Key: "name", Value: "Mine"}},
+		at.event()); !errors.Is(err, other) {
+		t.Errorf("a change of what was changed: %v", err)
+	}
+	if err := p.RemoveIf(ctx, all, wikiID, asRead, at.event()); !errors.Is(err, other) {
+		t.Errorf("a removal of what was changed: %v", err)
+	}
+	if now, err := p.Get(ctx, all, wikiID); err != nil || now.Name != "Other" {
+		t.Errorf("after the refusals: %+v, %v", now.Name, err)
+	}
+	read.Name = "Other"
+	if _, err := p.SetIf(ctx, all, wikiID, asRead, []admin.Change{{Key: "name", Value: "Mine"}}, at.event()); err != nil {
+		t.Error(err)
+	}
+	read.Name = "Mine"
+	if err := p.RemoveIf(ctx, all, wikiID, asRead, at.event()); err != nil {
+		t.Error(err)
+	}
+	err = p.RemoveIf(ctx, all, wikiID, asRead, at.event())
+	refusedWith(t, "one that is gone", err, "entity_id", admin.ListProviders)
 }

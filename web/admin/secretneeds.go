@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"ssobridge/certs"
@@ -45,6 +46,14 @@ func (x Secrets) needs(ctx context.Context) ([]SecretNeed, error) {
 	if err != nil {
 		return nil, err
 	}
+	list, err := x.Store.Notices().Subscriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subscriptions := SecretNeed{What: "subscriptions to notices", One: "subscription to notices", Count: map[string]int{}}
+	for _, sub := range list {
+		subscriptions.Count[sealedBy(x.Sealer, sub.Sealed, noticeContext(sub.ID, sub.Kind))]++
+	}
 	all := []SecretNeed{
 		signing,
 		{What: "second factors", One: "second factor", Count: factors},
@@ -55,17 +64,19 @@ func (x Secrets) needs(ctx context.Context) ([]SecretNeed, error) {
 			Goes: "invitations end a day after they were made", Voids: true},
 		{What: "captured assertions", One: "captured assertion", Count: captured,
 			Goes: "captured assertions are deleted a day after they were kept"},
+		subscriptions,
 	}
+	own := len(all)
 	for _, id := range x.Sealer.KeyIDs() {
 		rows, err := x.Store.SecretKeys().Vouched(ctx, id[:])
 		if err != nil {
 			return nil, err
 		}
 		for i, r := range rows {
-			if len(all) < 6+len(rows) {
+			if len(all) < own+len(rows) {
 				all = append(all, SecretNeed{What: r.Many, One: r.One, Count: map[string]int{}})
 			}
-			all[6+i].Count[id.String()] = r.Count
+			all[own+i].Count[id.String()] = r.Count
 		}
 	}
 	return all, nil
@@ -149,6 +160,11 @@ func (x Secrets) rotate(ctx context.Context, e store.Event) (int, error) {
 		changed++
 	}
 	changed += factors
+	subscriptions, err := x.resealNotices(ctx)
+	changed += subscriptions
+	if err != nil {
+		return changed, err
+	}
 	signed, err := x.Audit.SignAnew(ctx)
 	if err != nil {
 		return changed, err
@@ -165,6 +181,36 @@ func (x Secrets) rotate(ctx context.Context, e store.Event) (int, error) {
 	// This replica's; each of the others does it when it starts with the new secret key.
 	if err := x.Journal(ctx); err != nil {
 		return changed, err
+	}
+	return changed, nil
+}
+
+// resealNotices seals anew where notices go.
+func (x Secrets) resealNotices(ctx context.Context) (changed int, err error) {
+	list, err := x.Store.Notices().Subscriptions(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, sub := range list {
+		name := noticeContext(sub.ID, sub.Kind)
+		if by, known := x.Sealer.SealedBy(sub.Sealed, name); !known || by == x.Sealer.KeyIDs()[0] {
+			continue // what can't be opened is named by what is still needed
+		}
+		plain, err := x.Sealer.Open(sub.Sealed, name)
+		if err != nil {
+			return changed, err
+		}
+		sealed, err := x.Sealer.Seal(plain, name)
+		clear(plain)
+		if err != nil {
+			return changed, err
+		}
+		// Whoever changed it meanwhile has sealed it by the secret key in use.
+		err = x.Store.Notices().ResealSubscription(ctx, sub.ID, sub.Sealed, sealed)
+		if err != nil && !errors.Is(err, store.ErrConflict) {
+			return changed, fmt.Errorf("seal the subscription %s anew: %w", sub.ID, err)
+		}
+		changed++
 	}
 	return changed, nil
 }

@@ -224,18 +224,23 @@ func stillNeeded(id string, left []Needed) error {
 }
 
 // allUpgraded refuses to make things anew with another secret key beside replicas of the version before. They know one
-// alone, and announce themselves nowhere: what is made anew can't be read there, and for an hour the upgrade can still
-// be taken back.
+// alone: what is made anew can't be read there.
 func (x Secrets) allUpgraded(ctx context.Context) error {
-	now, err := x.Store.OlderReplicaNow(ctx)
+	return allUpgraded(ctx, x.Store, "knows one secret key alone")
+}
+
+// allUpgraded refuses what replicas of the version before do not know of: they announce themselves nowhere, and for an
+// hour the upgrade can still be taken back. lacks says what it is.
+func allUpgraded(ctx context.Context, db *store.DB, lacks string) error {
+	now, err := db.OlderReplicaNow(ctx)
 	if err != nil {
 		return fmt.Errorf("look for replicas of the version before: %w", err) // OlderReplicas takes this for a no
 	}
-	if !now && !x.Store.OlderReplicas(ctx) {
+	if !now && !db.OlderReplicas(ctx) {
 		return nil
 	}
 	return &Error{Fault: "a replica of the version before this one uses this database, or did within the last hour; it " +
-		"knows one secret key alone",
+		lacks,
 		Hint: "upgrade every replica, and come back an hour after the last one was seen. Nothing was changed"}
 }
 

@@ -12,7 +12,7 @@ import (
 // Sessions is what is done with people's sessions with the bridge.
 type Sessions struct {
 	Store     *store.DB
-	Directory *directory.Directory
+	Directory PersonReader
 	Idle      time.Duration // after which an unused session is over
 }
 

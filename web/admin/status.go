@@ -9,6 +9,7 @@ import (
 
 	"ssobridge/idp/directory"
 	"ssobridge/partnerapi"
+	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
 
@@ -47,6 +48,7 @@ type Status struct {
 	Tokens    *partnerapi.TokenSource // nil: no token is asked for
 	Budget    *store.Budget           // of calls to Constant Contact; nil: jumps of the clock are not looked for
 	Now       func() time.Time        // of this machine
+	Since     time.Time               // when this program began to serve; zero: it does not serve
 
 	ConsoleGroups []ConsoleGroup // that give a role in the console
 
@@ -71,7 +73,8 @@ func (s Status) checks() []Check {
 	list = append(
 		list,
 		Check{PartKeys, ForHealth | ForFullCheck, s.Keys.Findings},
-		Check{PartDirectory, ForHealth | ForFullCheck, s.directory},
+		Check{PartDirectory, ForFullCheck, s.directory},
+		Check{PartDirectory, ForHealth, s.directoryHealth},
 		Check{PartConstantContact, ForFullCheck, s.token},
 		Check{PartConstantContact, ForHealth | ForFullCheck, s.constantContact},
 		Check{PartConstantContact, ForFullCheck, s.accounts},
@@ -83,7 +86,9 @@ func (s Status) checks() []Check {
 		Check{PartProviders, ForHealth | ForFullCheck, s.Providers.Findings},
 		Check{PartExpiry, ForFullCheck, s.Providers.expiries},
 		Check{PartExpiry, ForHealth, s.ends},
+		Check{PartExpiry, ForHealth | ForFullCheck, s.apiTokens},
 		Check{PartAudit, ForHealth | ForFullCheck, s.audit},
+		Check{PartNotices, ForHealth | ForFullCheck, s.notices},
 	)
 	list = append(list, s.Rest...)
 	return append(list, Check{"", ForFullCheck, s.PrimaryGroups})
@@ -146,7 +151,7 @@ func (s Status) groupUses(ctx context.Context) (all []groupUse, err error) {
 	}
 	named := map[string]bool{}
 	for _, m := range list {
-		if m.Kind == store.GroupMapping && !m.Off && !named[m.GroupDN] {
+		if m.Kind == store.GroupMapping && mapping.OfSource(m) == "" && !m.Off && !named[m.GroupDN] {
 			named[m.GroupDN] = true
 			all = append(all, groupUse{m.GroupDN, fmt.Sprintf("mapping %d", m.ID), "see for whom in the preview of the " +
 				"mapping, and take another group if not all of them are meant"})
@@ -209,6 +214,34 @@ func (s Status) directory(ctx context.Context) []Finding {
 		return nil
 	}
 	return directoryFindings(s.Directory.Check(ctx))
+}
+
+// directoryHealth is directory for the snapshot, which goes into the log, to all replicas and into notices: it names no
+// person. A check shows an administrator whom it has tried.
+func (s Status) directoryHealth(ctx context.Context) []Finding {
+	if s.Directory == nil {
+		return nil
+	}
+	steps := s.Directory.Check(ctx)
+	for i, step := range steps {
+		if step.Person && step.Err != nil {
+			steps[i].Err = errors.New(withoutPerson(step.Err))
+		}
+	}
+	return directoryFindings(steps)
+}
+
+// withoutPerson says what went wrong with the entry of a person, without its name or its DN.
+func withoutPerson(err error) string {
+	e, ours := errors.AsType[*directory.Error](err)
+	switch {
+	case errors.Is(err, directory.ErrNotFound):
+		return "no person was found"
+	case ours && e.Problem == directory.BadData:
+		return "the entry of a person that was tried can't be used"
+	default:
+		return directory.Diagnose(err).Text
+	}
 }
 
 // directoryFindings are the steps of a check of the directory.

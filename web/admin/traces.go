@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"ssobridge/idp"
 	"ssobridge/internal/plaintext"
@@ -26,7 +29,24 @@ type Traces struct {
 type Trace struct {
 	store.Trace
 
-	Name string // "": nobody's, or not known
+	Name        string // "": nobody's, or not known
+	AccountName string // "": of no client account, or not known
+	Provider    string // "": of none, or of one that is not registered
+}
+
+// Short is what a sign-in came to, in a few words: the cause of its reason, as a part of a sentence; "" where nothing
+// stopped it.
+func (t Trace) Short() string {
+	if t.Reason == "" {
+		return ""
+	}
+	cause := strings.TrimSuffix(idp.TextOf(t.Reason).Cause, ".")
+	if first, size := utf8.DecodeRuneInString(cause); size < len(cause) {
+		if second, _ := utf8.DecodeRuneInString(cause[size:]); !unicode.IsUpper(second) { // no abbreviation
+			cause = string(unicode.ToLower(first)) + cause[size:]
+		}
+	}
+	return cause
 }
 
 // List lists sign-ins, the newest first, 1 to 1000 at once.
@@ -45,6 +65,58 @@ func (a Traces) List(ctx context.Context, s Scope, f store.TraceFilter) ([]Trace
 	return a.named(ctx, s, list)
 }
 
+// Search is List for a page, 1 to 1000 at once: it looks at 2,000 sign-ins at most. next is the Before of the filter
+// that goes on, 0 for none; cut tells that there may be more of the filter's before it.
+func (a Traces) Search(ctx context.Context, s Scope, f store.TraceFilter) (all []Trace, next int64, cut bool,
+	err error) {
+	if err := s.whole(); err != nil {
+		return nil, 0, false, err
+	}
+	list, next, cut, err := a.Store.Traces().Search(ctx, f)
+	if err != nil {
+		return nil, 0, false, fmt.Errorf("search sign-ins: %w", err)
+	}
+	all, err = a.named(ctx, s, list)
+	return all, next, cut, err
+}
+
+// referenceParts are what a pasted text is made of, and groupedReference is a reference in groups of letters.
+var (
+	referenceParts   = regexp.MustCompile(`[0-9A-Z]+`)
+	groupedReference = regexp.MustCompile(`\b[0-9A-Z]{2,5}(?:[ -][0-9A-Z]{2,5}){1,4}\b`)
+)
+
+// Reference finds the reference of a sign-in in what somebody has pasted: with words around it, in groups, in a URL, in
+// lower case. What holds none is answered as it is.
+func Reference(text string) string {
+	text = strings.ToUpper(strings.TrimSpace(text))
+	parts := referenceParts.FindAllString(text, -1)
+	// What looks like one comes behind the words; one with a digit is no word.
+	best := ""
+	for _, part := range parts {
+		if isReference(part) && (strings.ContainsAny(part, "0123456789") || !strings.ContainsAny(best, "0123456789")) {
+			best = part
+		}
+	}
+	if best != "" {
+		return best
+	}
+	for _, group := range groupedReference.FindAllString(text, -1) {
+		words := referenceParts.FindAllString(group, -1)
+		for from := range words { // "REF ABCD 1234 EF": words may stand before it
+			if whole := strings.Join(words[from:], ""); isReference(whole) {
+				return whole
+			}
+		}
+	}
+	return text
+}
+
+// isReference tells whether a word has the form of a reference, of either length.
+func isReference(word string) bool {
+	return (len(word) == 10 || len(word) == 14) && !strings.ContainsAny(word, "ILOU")
+}
+
 func (a Traces) named(ctx context.Context, s Scope, list []store.Trace) ([]Trace, error) {
 	ids := make([]store.PersonID, 0, len(list))
 	for _, t := range list {
@@ -54,9 +126,13 @@ func (a Traces) named(ctx context.Context, s Scope, list []store.Trace) ([]Trace
 	if err != nil {
 		return nil, err
 	}
+	places := newPlaces(a.Store)
 	all := make([]Trace, 0, len(list))
 	for _, t := range list {
-		all = append(all, Trace{t, names[t.Person]})
+		if err := places.look(ctx, t.Account, t.SP); err != nil {
+			return nil, err
+		}
+		all = append(all, Trace{t, names[t.Person], places.accounts[t.Account], places.providers[t.SP]})
 	}
 	return all, nil
 }
@@ -67,7 +143,7 @@ func (a Traces) Find(ctx context.Context, s Scope, ref string) (list []Trace, co
 	if err := s.whole(); err != nil {
 		return nil, nil, err
 	}
-	ref = strings.ToUpper(ref)
+	ref = Reference(ref)
 	found, err := a.Store.Traces().ByRef(ctx, ref)
 	if err == nil {
 		list, err = a.named(ctx, s, found)

@@ -139,13 +139,7 @@ func partnerError(err error) *Error {
 	case partnerapi.Throttled:
 		e.Fault, e.Act = "Constant Contact limits the calls of this second", TryLater
 	case partnerapi.QuotaExceeded:
-		e.Fault, e.Hint = "the day's calls to Constant Contact are used up by our own count", "try again after 00:00 UTC"
-		if p.Status != 0 {
-			e.Fault = "Constant Contact itself says that the day's calls are used up"
-			e.Hint = "try again after 00:00 UTC. Where our own count is lower, look for another program with the same API key " +
-				"(constant_contact.limits.share leaves it a part), or ask Constant Contact for the partner's quota " +
-				"(constant_contact.limits.per_day)"
-		}
+		e.Fault, e.Hint = provisioning.DayUsedUp(p.Status != 0)
 	case partnerapi.Unauthorized, partnerapi.Forbidden:
 		e.Fault, e.Hint = "Constant Contact does not accept our credentials",
 			"compare the API key with the one of the registered application"
@@ -160,8 +154,11 @@ func partnerError(err error) *Error {
 	case partnerapi.Unknown:
 		e.Fault, e.Act = "Constant Contact gave no usable answer, so nobody knows whether it has acted", TryLater
 		if p.NotProcessed {
-			e.Fault = "something between us and Constant Contact refused the call before it got there, so nothing was done"
-			e.Hint = "look at the proxy or firewall on the way out, and at HTTPS_PROXY in the environment of the bridge"
+			// What reads answers can refuse one by the same status, after Constant Contact has acted.
+			e.Fault = "something between us and Constant Contact refused the call, most likely before it got there, or its " +
+				"answer"
+			e.Hint = "see at Constant Contact whether it was done, and look at the proxy or firewall on the way out, and at " +
+				"HTTPS_PROXY in the environment of the bridge"
 		}
 	default:
 		e.Fault = "the call to Constant Contact failed"

@@ -17,7 +17,7 @@ import (
 type Users struct {
 	Store        *store.DB
 	Provisioning *provisioning.Service
-	Directory    *directory.Directory
+	Directory    PersonReader
 }
 
 // Find finds who is meant: a person id that the ledger or the directory knows, else a login name.
@@ -152,11 +152,11 @@ func (u Users) Create(ctx context.Context, s Scope, k store.UserKey, e store.Eve
 		return refusal(err)
 	}
 	if person.Problem != "" {
-		return &Error{Kind: Denied, Fault: fmt.Sprintf("the directory does not let this person sign in: %s", person.Problem),
+		return &Error{Kind: Denied, Fault: cantSignIn(person),
 			Act: ExplainLogin, About: person.Login}
 	}
 	d, err := u.Provisioning.Decide(ctx, provisioning.Question{Person: person, Account: k.Account, MayCreate: true,
-		Ref: e.Ref, Address: e.Address})
+		Ref: e.Ref, Address: e.Address, Actor: e.Actor})
 	if err != nil {
 		return fmt.Errorf("create the user of person %s in account %s: %w", k.Person, k.Account, err)
 	}
@@ -212,7 +212,7 @@ func (u Users) CreateAgain(ctx context.Context, s Scope, k store.UserKey, e stor
 		return refusal(err)
 	}
 	if person.Problem != "" {
-		return &Error{Kind: Denied, Fault: fmt.Sprintf("the directory does not let this person sign in: %s", person.Problem),
+		return &Error{Kind: Denied, Fault: cantSignIn(person),
 			Act: ExplainLogin, About: person.Login}
 	}
 	if _, err := u.Store.Ledger().Get(ctx, k.Person, k.Account); err != nil {
@@ -232,9 +232,9 @@ func (u Users) Entry(ctx context.Context, id store.PersonID) (directory.Entry, e
 }
 
 // readWhole reads a person by id. Of somebody who may not sign in, reading by id gives no groups; by login it does.
-func readWhole(ctx context.Context, d *directory.Directory, id store.PersonID) (directory.Entry, error) {
+func readWhole(ctx context.Context, d PersonReader, id store.PersonID) (directory.Entry, error) {
 	e, err := d.Read(ctx, string(id))
-	if err == nil && e.Problem != "" && e.Login != "" {
+	if err == nil && e.Problem != "" && e.Login != "" && e.Source == "" {
 		if full, err := d.Find(ctx, e.Login); err == nil && full.ID == e.ID {
 			full.Problem = e.Problem
 			return full, nil
@@ -243,7 +243,7 @@ func readWhole(ctx context.Context, d *directory.Directory, id store.PersonID) (
 	return e, err
 }
 
-// Tasks lists what is to be done by hand at Constant Contact, whose API can neither delete a user nor change a role.
+// Tasks lists what is to be done by hand at Constant Contact, whose API can neither delete nor change a user.
 func (u Users) Tasks(ctx context.Context, s Scope, f store.ManualTaskFilter) ([]store.ManualTask, error) {
 	if err := s.whole(); err != nil {
 		return nil, err
@@ -255,8 +255,37 @@ func (u Users) Tasks(ctx context.Context, s Scope, f store.ManualTaskFilter) ([]
 	return list, nil
 }
 
-// TaskDone notes that a task was done. kind is store.ItemLeaver (the user was deleted) or store.ItemDrift (the role was
-// changed).
+// DataChange is one of a person's data that is to be changed by hand. Field is "first_name", "last_name" or
+// "contact_email".
+type DataChange struct{ Field, From, To string }
+
+// Words call the field in a sentence.
+func (c DataChange) Words() string {
+	switch c.Field {
+	case "first_name":
+		return "first name"
+	case "last_name":
+		return "last name"
+	}
+	return "mail address"
+}
+
+// DataChanges are what a task of kind store.ItemData is about, and none of another kind.
+func DataChanges(w store.ManualTask) (all []DataChange) {
+	for _, c := range []DataChange{
+		{"first_name", w.Given.FirstName, w.Now.FirstName},
+		{"last_name", w.Given.LastName, w.Now.LastName},
+		{"contact_email", w.Given.ContactEmail, w.Now.ContactEmail},
+	} {
+		if c.From != c.To {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+// TaskDone notes that a task was done. kind is store.ItemLeaver (the user was deleted), store.ItemDrift (the role was
+// changed) or store.ItemData (name or mail address were changed).
 func (u Users) TaskDone(ctx context.Context, s Scope, k store.UserKey, kind, actor string) error {
 	if err := s.user(k); err != nil {
 		return err

@@ -102,6 +102,37 @@ func TestUsers(t *testing.T) {
 		"is not known")
 }
 
+// A user whom an administrator asks for goes first of all that waits. One whom a program asks for stands behind
+// sign-ins and leaves the calls alone that are kept for them, also when it is asked for again.
+func TestUserOfAProgram(t *testing.T) {
+	w, users := newUsers(t)
+	ctx, all := t.Context(), admin.Everything()
+	event := store.Event{At: time.Now(), Actor: "token:one", Outcome: "ok"}
+	key := w.give(t, users, "alice")
+	priority := func(want store.Priority) {
+		t.Helper()
+		rows, err := w.db.Ledger().Person(ctx, key.Person)
+		if err != nil || len(rows) != 1 || rows[0].State != store.Wanted || rows[0].Priority != want {
+			t.Errorf("%+v, %v, want it as %s", rows, err, want)
+		}
+	}
+	for range 2 {
+		if err := users.Create(provisioning.ForProgram(ctx), all, key, event); err != nil {
+			t.Fatal(err)
+		}
+		priority(store.RetryPriority)
+	}
+	if err := users.Create(ctx, all, key, event); err != nil {
+		t.Fatal(err)
+	}
+	priority(store.SignInPriority)
+	// For whom somebody waits already stays first.
+	if err := users.Create(provisioning.ForProgram(ctx), all, key, event); err != nil {
+		t.Fatal(err)
+	}
+	priority(store.SignInPriority)
+}
+
 // Each thing that stands against forgetting somebody comes with what puts it away.
 func TestForgetUser(t *testing.T) {
 	w, users := newUsers(t)

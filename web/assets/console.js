@@ -1,17 +1,38 @@
-// The console works without this. It writes times and numbers as the reader's own
-// place does, keeps a form from being sent twice, copies, and follows what changes.
+// The console works without this. It writes times and numbers as the reader's own place does, keeps a form from being
+// sent twice and from being lost, copies, shows questions as dialogues, finds, and follows what changes.
 (() => {
   "use strict";
 
-  const dates = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  const exact = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "long" });
+  const lang = document.documentElement.lang;
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const format = (options) => new Intl.DateTimeFormat(lang === "en" ? undefined : lang, options);
+  const exact = format({ weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" });
+  const forms = {
+    clock: format({ hour: "2-digit", minute: "2-digit" }),
+    day: format({ month: "short", day: "numeric" }),
+    minute: format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
+    date: format({ year: "numeric", month: "short", day: "numeric" }),
+  };
+  const ago = new Intl.RelativeTimeFormat(lang, { numeric: "always" });
   const numbers = new Intl.NumberFormat();
 
+  // In the same steps as the server says it; what it wrote stays for what is just now.
+  const relative = (at, now) => {
+    const s = (at - now) / 1000, d = Math.abs(s);
+    if (d < 45) return null;
+    if (d < 3570) return ago.format(Math.sign(s) * Math.max(Math.round(d / 60), 1), "minute");
+    if (d < 84600) return ago.format(Math.sign(s) * Math.round(d / 3600), "hour");
+    if (d < (s < 0 ? 7 : 90) * 86400) return ago.format(Math.sign(s) * Math.max(Math.round(d / 86400), 1), "day");
+    return forms.date.format(at);
+  };
   const localize = (root) => {
+    const now = Date.now();
     for (const e of root.querySelectorAll("time[datetime]")) {
       const at = new Date(e.dateTime);
       if (isNaN(at)) continue;
-      e.textContent = dates.format(at);
+      if (e.dataset.form) { e.textContent = forms[e.dataset.form].format(at); continue; }
+      if ("exact" in e.dataset) { e.textContent = exact.format(at); continue; }
+      if (!("lasting" in e.dataset)) e.textContent = relative(at, now) ?? e.textContent;
       e.title = exact.format(at);
     }
     for (const e of root.querySelectorAll("data[value]")) {
@@ -20,6 +41,7 @@
     }
     for (const b of root.querySelectorAll("button[data-copy]")) b.hidden = !navigator.clipboard;
   };
+  setInterval(() => localize(document), 30000);
 
   document.addEventListener("click", async (event) => {
     const b = event.target.closest("button[data-copy]");
@@ -30,6 +52,16 @@
     setTimeout(() => { b.textContent = label; }, 2000);
   });
 
+  // A form that was changed and not sent: the browser asks before the page is left.
+  const typed = (form) => form.method === "post" && [...form.elements].some((e) =>
+    e.type === "checkbox" || e.type === "radio" ? e.checked !== e.defaultChecked
+      : e.tagName === "SELECT" ? [...e.options].some((o, i) => o.selected !== (o.defaultSelected || i === 0 && ![...e.options].some((d) => d.defaultSelected)))
+        : "defaultValue" in e && e.type !== "hidden" && e.type !== "file" && e.value !== e.defaultValue);
+  let leaving = false;
+  window.addEventListener("beforeunload", (event) => {
+    if (!leaving && [...document.forms].some(typed)) event.preventDefault();
+  });
+
   // A second click while the first is under way sends nothing. A page that comes
   // back by the back button can be sent again: the server knows what it has taken.
   document.addEventListener("submit", (event) => {
@@ -37,8 +69,10 @@
     if (form.method !== "post") return;
     if (form.dataset.sent) { event.preventDefault(); return; }
     form.dataset.sent = "1";
+    leaving = true;
   });
   window.addEventListener("pageshow", () => {
+    leaving = false;
     for (const f of document.forms) delete f.dataset.sent;
   });
 
@@ -50,13 +84,87 @@
     });
   }
 
+  // The part of a page that has no frame: our own server's, escaped there.
+  const part = async (url, signal) => {
+    const answer = await fetch(url, { headers: { "HX-Request": "true" }, signal });
+    if (!answer.ok || answer.redirected) return null;
+    return answer.text();
+  };
+  const dialogue = (label, kind) => {
+    const d = document.createElement("dialog");
+    d.setAttribute("aria-label", label);
+    if (kind) d.className = kind;
+    d.addEventListener("close", () => d.remove());
+    d.addEventListener("click", (event) => { if (event.target === d || event.target.closest("[data-close]")) { event.preventDefault(); d.close(); } });
+    document.body.append(d);
+    return d;
+  };
+
+  // A question that is a page of its own without this.
+  document.addEventListener("click", async (event) => {
+    const a = event.target.closest("a[data-dialog]");
+    if (!a || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    const text = await part(a.href).catch(() => null);
+    if (text === null) { location = a.href; return; }
+    const d = dialogue(a.dataset.dialog);
+    d.innerHTML = text;
+    localize(d);
+    d.showModal();
+  });
+
+  // Ctrl-K: the search page as a layer, that answers as somebody types.
+  const palette = (find) => {
+    const old = document.querySelector("dialog.palette");
+    if (old) { old.querySelector("input").focus(); return; }
+    const box = document.querySelector("input[data-palette]");
+    const d = dialogue(box.getAttribute("aria-label"), "palette");
+    const form = box.form.cloneNode(true), found = document.createElement("div");
+    found.className = "found results";
+    found.setAttribute("aria-live", "polite");
+    d.append(form, found);
+    const input = form.querySelector("input");
+    input.value = find;
+    let wait, asked;
+    const ask = () => {
+      asked?.abort();
+      asked = new AbortController();
+      part(form.action + "?" + new URLSearchParams({ q: input.value }), asked.signal).then((text) => {
+        const page = new DOMParser().parseFromString(text ?? "", "text/html");
+        found.replaceChildren(...(page.getElementById("found")?.childNodes ?? []));
+      }).catch(() => {});
+    };
+    input.addEventListener("input", () => { clearTimeout(wait); wait = setTimeout(ask, 250); });
+    d.addEventListener("keydown", (event) => {
+      const all = [input, ...found.querySelectorAll("a")], at = all.indexOf(document.activeElement);
+      if (event.key === "ArrowDown") all[Math.min(at + 1, all.length - 1)].focus();
+      else if (event.key === "ArrowUp") all[Math.max(at - 1, 0)].focus();
+      else return;
+      event.preventDefault();
+    });
+    // Enter opens the first of what is found, and the search page where nothing is.
+    form.addEventListener("submit", (event) => {
+      const first = found.querySelector("a");
+      if (!first) return;
+      event.preventDefault();
+      location = first.href;
+    });
+    d.showModal();
+    if (find) ask();
+  };
+  document.addEventListener("keydown", (event) => {
+    if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") { event.preventDefault(); palette(""); }
+  });
+
   const follow = (root) => {
     for (const e of root.querySelectorAll("[data-live]")) {
       const source = new EventSource(e.dataset.live);
       source.onmessage = (message) => {
         if (!e.isConnected) { source.close(); return; }
         if (e.contains(document.activeElement) && document.activeElement !== document.body) return; // not under somebody's fingers
+        const open = [...e.querySelectorAll("details")].map((d) => d.open);
         e.innerHTML = message.data; // our own server's, escaped there
+        e.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
         localize(e);
       };
     }
@@ -69,7 +177,12 @@
     }
   });
 
-  const begin = (root) => { localize(root); follow(root); };
+  const begin = (root) => {
+    localize(root);
+    follow(root);
+    for (const e of root.querySelectorAll("[data-here]")) e.textContent = document.body.dataset.zone + " " + zone;
+    for (const e of root.querySelectorAll(".find kbd")) e.hidden = false;
+  };
   document.addEventListener("htmx:after:swap", () => localize(document));
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", () => begin(document));
   else begin(document);

@@ -11,10 +11,14 @@ import (
 	"ssobridge/web/admin"
 )
 
+const accountsPath = "/admin/accounts"
+
 func (k *Console) accountsRoutes() []route {
 	return []route{
-		get("/admin/accounts", idp.Viewer, k.accounts),
+		get(accountsPath, idp.Viewer, k.accounts),
 		post("/admin/accounts/refresh", idp.Operator, k.refreshAccounts),
+		get(adoptionPath, idp.Viewer, k.adoption),
+		get(adoptionPath+"/file", idp.Viewer, k.exportAdoption),
 		get(webhooksPath, idp.Operator, k.webhooks),
 		post(webhooksPath, idp.Admin, k.changeWebhook).fresh(),
 		get("/admin/accounts/new", idp.Admin, k.newAccount).fresh(),
@@ -89,7 +93,7 @@ func (k *Console) refreshAccounts(r *request) error {
 	if err := k.ClientAccounts.Refresh(r.ctx(), r.scope()); err != nil {
 		return k.refusedOnList(r, err)
 	}
-	return r.done("/admin/accounts", "refreshed")
+	return r.done(r.setUpOr(accountsPath), "refreshed")
 }
 
 // refusedOnList shows the list with what stands against an act above it.

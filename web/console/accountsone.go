@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ func (k *Console) showAccountWith(r *request, status int, a admin.ClientAccount,
 	own := "/admin/accounts/of/" + url.PathEscape(string(a.ID))
 	view := struct {
 		Form         form
+		Verdict      callout
 		Account      admin.ClientAccount
 		Own          string
 		Button       string
@@ -80,7 +82,43 @@ func (k *Console) showAccountWith(r *request, status int, a admin.ClientAccount,
 	if r.QueryParam("after") != "" {
 		view.First = own
 	}
+	view.Verdict = k.judgeAccount(r, a, users, view.First != "" || view.Next != "")
 	return r.show(status, "accounts-one", cmp.Or(a.Name, string(a.ID)), view)
+}
+
+// judgeAccount says whether people sign in to a client account. many tells that users are one page of several.
+func (k *Console) judgeAccount(r *request, a admin.ClientAccount, users []admin.User, many bool) callout {
+	c := callout{Kind: "ok", Verdict: true}
+	can := 0
+	for _, u := range users {
+		if u.State == store.Active || u.State == store.Assumed {
+			can++
+		}
+	}
+	failing := slices.ContainsFunc(users, func(u admin.User) bool {
+		return slices.Contains(admin.AttentionStates(), u.State)
+	})
+	switch {
+	case k.ClientAccounts.Provisioning.ClosedStatus(a.BillingStatus):
+		c.Kind, c.Title = "bad", r.text("accounts.verdict.closed", "status", a.BillingStatus)
+	case len(users) == 0 && !many:
+		c.Kind, c.Title, c.Text = "info", r.text("accounts.verdict.nobody"), r.text("accounts.verdict.map")
+		if r.may(idp.Admin) {
+			c.Acts = []link{{r.text("people.verdict.add"),
+				newMappingPath + "?" + url.Values{"account": {string(a.ID)}}.Encode()}}
+		}
+	case failing:
+		c.Kind, c.Title = "warn", r.text("accounts.verdict.failing")
+		c.Acts = []link{{r.text("provisioning.verdict.show"), provisioningPath + "/users?" +
+			url.Values{"account": {string(a.ID)}}.Encode()}}
+	case many:
+		c.Title = r.text("accounts.verdict.many", "count", pageSize)
+	case can == 0:
+		c.Kind, c.Title = "warn", r.text("accounts.verdict.none")
+	default:
+		c.Title = r.text("accounts.verdict.ok", "count", can)
+	}
+	return c
 }
 
 // accountInputs are the fields of the forms on an account's page.

@@ -2,6 +2,7 @@ package console
 
 import (
 	"encoding/hex"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -149,7 +150,19 @@ func (k *Console) audit(r *request) error {
 		Export      string
 		First, Next string
 		Exports     bool
-	}{Form: f, Events: events, Export: same.Encode(), Exports: r.may(idp.Operator)}
+		Filtered    bool
+		Integrity   *badge // as the health snapshot has it; nil: nobody has looked
+	}{Form: f, Events: events, Export: same.Encode(), Exports: r.may(idp.Operator), Filtered: len(same) > 0}
+	health, err := k.Status.Health(r.ctx(), r.scope())
+	if err != nil {
+		return fmt.Errorf("read the health snapshot: %w", err)
+	}
+	if part, ok := health.Part(admin.PartAudit); ok && !health.Stale() {
+		view.Integrity = &badge{"ok", r.text("audit.integrity.ok")}
+		if part.Level != admin.OK {
+			view.Integrity = &badge{"bad", r.text("audit.integrity.bad")}
+		}
+	}
 	if filter.Before > 0 {
 		view.First = "/admin/audit?" + same.Encode()
 	}

@@ -11,12 +11,14 @@ package console
 import (
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"ssobridge/idp"
 	"ssobridge/store"
 	"ssobridge/web"
 	"ssobridge/web/admin"
+	"ssobridge/web/texts"
 )
 
 // Options are what the pages show and act by.
@@ -41,11 +43,17 @@ type Options struct {
 	Providers      admin.Providers
 	Mappings       admin.Mappings
 	Audit          admin.Audit
+	Tokens         admin.Tokens
+	Notices        admin.Notices
+	Sources        admin.Sources
+	APIServed      bool // the REST API is switched on
 	Handover       admin.Handover
+	SetUp          admin.SetUp
 	Settings       []admin.Setting // the effective configuration, secrets masked
+	Components     bool            // adds a page of all parts of the design system; for the demo
 }
 
-// Console are the pages under /admin/.
+// Console are the pages under /admin/, in one language.
 type Console struct {
 	Options
 	now    func() time.Time
@@ -53,6 +61,7 @@ type Console struct {
 	brand  web.Branding
 	texts  web.Catalogue
 	areas  map[string]*areaPages
+	names  []offered // of all languages
 }
 
 // New makes the pages. They are ready once a server has taken them; see [web.Console].
@@ -61,19 +70,58 @@ func New(o Options) *Console { return &Console{Options: o} }
 // Routes makes the pages ready for a server.
 func (k *Console) Routes(s web.Shared) (all []web.ConsoleRoute, err error) {
 	k.now, k.public, k.brand = s.Now, s.PublicURL, s.Branding
-	k.texts = english.WithBrand(s.Branding)
-	if k.areas, err = loadPages(k.texts, s.Assets); err != nil {
-		return nil, err
+	var in []*Console // by language
+	for _, lang := range languages {
+		words, err := loadCatalogue(lang)
+		if err != nil {
+			return nil, err
+		}
+		own := *k
+		own.texts = words.WithBrand(s.Branding)
+		if own.areas, err = loadPages(own.texts, s.Assets, s.Now); err != nil {
+			return nil, err
+		}
+		k.names = append(k.names, offered{lang, own.nameOfLanguage()})
+		in = append(in, &own)
 	}
+	chooser := texts.NewChooser(languages)
 	for _, a := range areas() {
-		for _, r := range a.routes(k) {
-			r.Handle = func(in *web.ConsoleRequest) error {
-				return r.handle(&request{ConsoleRequest: in, k: k, area: a.name})
+		var routes [][]route // of each language, in the same order
+		for _, own := range in {
+			own.names = k.names
+			routes = append(routes, a.routes(own))
+		}
+		for i, r := range routes[0] {
+			r.Handle = func(c *web.ConsoleRequest) error {
+				lang := c.Language(chooser)
+				return routes[lang][i].handle(&request{ConsoleRequest: c, k: in[lang], area: a.name})
 			}
 			all = append(all, r.ConsoleRoute)
 		}
 	}
 	return all, nil
+}
+
+// offered is a language as the switch names it, in itself.
+type offered struct{ Lang, Name string }
+
+func (k *Console) nameOfLanguage() string {
+	name, err := k.texts.Word("language.name")
+	if err != nil {
+		return k.texts.Lang()
+	}
+	return name
+}
+
+// languagePath takes the choice of a language.
+const languagePath = "/admin/language"
+
+// chooseLanguage shows the console in another language from now on, in this browser.
+func (k *Console) chooseLanguage(r *request) error {
+	if !slices.Contains(languages, r.Form["language"]) {
+		return r.Missing("language")
+	}
+	return r.ChooseLanguage(r.Form["language"], r.Form["back"])
 }
 
 // Routes lists every route of the console, for tests and documentation. None can be served.
@@ -91,23 +139,56 @@ func Routes() []web.ConsoleRoute {
 // area is one part of the console: an entry of its menu, a file or a few, and a template.
 type area struct {
 	name   string // of its template and of its text area.NAME
+	group  string // of the menu, with a text menu.GROUP; "": above the others
+	icon   string
 	routes func(*Console) []route
 }
+
+// Groups of the menu.
+const (
+	accessGroup = "access"
+	trustGroup  = "trust"
+	hiddenArea  = "hidden" // it has no entry
+)
 
 // areas are in the order of the menu. The first route of each is where its entry leads.
 func areas() []area {
 	return []area{
-		{"overview", (*Console).overviewRoutes},
-		{"mappings", (*Console).mappingsRoutes},
-		{"people", (*Console).peopleRoutes},
-		{"trace", (*Console).traceRoutes},
-		{"accounts", (*Console).accountsRoutes},
-		{"provisioning", (*Console).provisioningRoutes},
-		{"providers", (*Console).providersRoutes},
-		{"keys", (*Console).keysRoutes},
-		{"audit", (*Console).auditRoutes},
-		{"settings", (*Console).settingsRoutes},
+		{"overview", "", "house", (*Console).overviewRoutes},
+		{"trace", "", "log-in", (*Console).traceRoutes},
+		{"people", "", "users", (*Console).peopleRoutes},
+		{"mappings", accessGroup, "route", (*Console).mappingsRoutes},
+		{"accounts", accessGroup, "building-2", (*Console).accountsRoutes},
+		{"provisioning", accessGroup, "workflow", (*Console).provisioningRoutes},
+		{"providers", trustGroup, "shield-check", (*Console).providersRoutes},
+		{"keys", trustGroup, "key-round", (*Console).keysRoutes},
+		{"tokens", trustGroup, "lock", (*Console).tokensRoutes},
+		{"notices", trustGroup, "bell", (*Console).noticesRoutes},
+		{"audit", trustGroup, "scroll-text", (*Console).auditRoutes},
+		{"settings", trustGroup, "settings", (*Console).settingsRoutes},
+		{"search", hiddenArea, "search", (*Console).searchRoutes},
+		{"components", hiddenArea, "flask-conical", (*Console).componentsRoutes},
 	}
+}
+
+func areaNamed(name string) area {
+	all := areas()
+	return all[slices.IndexFunc(all, func(a area) bool { return a.name == name })]
+}
+
+// menu is what the frame shows of the areas.
+func (k *Console) menu(here string) (groups []menuGroup) {
+	for _, a := range areas() {
+		if a.group == hiddenArea {
+			continue
+		}
+		if len(groups) == 0 || groups[len(groups)-1].Name != a.group {
+			groups = append(groups, menuGroup{Name: a.group})
+		}
+		g := &groups[len(groups)-1]
+		g.Entries = append(g.Entries, menuEntry{Name: a.name, Path: a.routes(k)[0].Path, Icon: a.icon, Here: a.name == here})
+	}
+	return groups
 }
 
 // route is a route with what it does.

@@ -41,10 +41,14 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.IgnoreEnd: nowhere, admin.StartEncryption: nowhere, admin.AllowCBC: nowhere, admin.AddCertificate: nowhere,
 	admin.ReleaseRequested: nowhere,
 
+	admin.ListNotices: at(noticesPath), admin.ListDeliveries: onSubscription,
+
 	admin.ListLockouts: at(lockoutsPath), admin.InviteAnew: nowhere, admin.CaptureAssertions: at(peoplePath),
 	admin.AuditOfReference:  func(ref string) string { return "/admin/audit?ref=" + url.QueryEscape(ref) },
 	admin.ListConsoleGroups: at(namedPath),
 	admin.ListSecrets:       nowhere, admin.RotateSecrets: nowhere, admin.VoidSecret: nowhere,
+	admin.ListTokens:  at(tokensPath),
+	admin.RotateToken: func(id string) string { return tokenPath(id, "rotate") },
 
 	admin.ListPlans: at(provisioningPath), admin.PausePlan: at(provisioningPath), admin.ReadAudit: at("/admin/audit"),
 	admin.ResumeProvisioning: at(provisioningPath),
@@ -71,9 +75,10 @@ var actPaths = map[admin.Act]func(about string) string{
 
 	admin.RefreshAccounts: at("/admin/accounts"), admin.NameOrdered: at("/admin/accounts"), admin.ConfirmByID: nowhere,
 
-	admin.ListMappings: at(mappingsPath), admin.ShowMappingHistory: at(mappingsPath + "/history"),
-	admin.RemoveMapping: func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) },
-	admin.GiveGroupBase: nowhere,
+	admin.ListMappings: at(mappingsPath), admin.AddMapping: at(mappingsPath + "/new"),
+	admin.ShowMappingHistory: at(mappingsPath + "/history"),
+	admin.RemoveMapping:      func(id string) string { return mappingsPath + "/of/" + url.PathEscape(id) },
+	admin.GiveGroupBase:      nowhere,
 
 	admin.ExplainLogin: func(login string) string { return peoplePath + "?find=" + url.QueryEscape(login) },
 	admin.NameAccount:  nowhere,

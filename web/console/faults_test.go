@@ -14,6 +14,10 @@ var flag = regexp.MustCompile(`(^|[^-])--[a-z]|\bssobridge [a-z]+ `)
 // Each act that the rules ask for has its words in the console, and most have a page; none says how it is done by
 // command.
 func TestEachActHasItsWords(t *testing.T) {
+	texts, err := loadCatalogue("en")
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, act := range admin.Acts() {
 		path, known := actPaths[act]
 		if !known {
@@ -23,7 +27,7 @@ func TestEachActHasItsWords(t *testing.T) {
 		if p := path("https://sp.example/it?a=b"); p != "" && !strings.HasPrefix(p, "/admin/") {
 			t.Errorf("%s leads to %s", act, p)
 		}
-		if text := words["act."+string(act)]; text == "" || flag.MatchString(text) {
+		if text, err := texts.Word("act." + string(act)); err != nil || text == "" || flag.MatchString(text) {
 			t.Errorf("the words of %s are %q", act, text)
 		}
 	}

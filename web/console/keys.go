@@ -108,13 +108,32 @@ func (k *Console) showKeys(r *request, status int, f form) error {
 	if err != nil {
 		return fmt.Errorf("read how the keys stand: %w", err)
 	}
+	signer, signs := signerOf(list)
 	return r.show(status, "keys", r.text("area.keys"), struct {
-		Form  form
-		Board admin.KeyList
-		Path  rollover
-		Admin bool
-		Now   time.Time
-	}{f, list, rolloverOf(list), r.may(idp.Admin), k.now()})
+		Form   form
+		Board  admin.KeyList
+		Path   rollover
+		Signer admin.Key // that signs for most; without an ID: none does
+		Signs  int       // for so many service providers
+		Old    bool      // its certificate has ended
+		Admin  bool
+		Now    time.Time
+	}{f, list, rolloverOf(list), signer, signs, !signer.NotAfter.IsZero() && !k.now().Before(signer.NotAfter),
+		r.may(idp.Admin), k.now()})
+}
+
+// signerOf is the key that signs for most service providers, and for how many. Of several the newest one is taken.
+func signerOf(b admin.KeyList) (signer admin.Key, signs int) {
+	count := map[string]int{}
+	for _, h := range b.SignedFor {
+		count[h.Key]++
+	}
+	for _, key := range b.Keys { // the oldest first
+		if n := count[key.ID]; n > 0 && n >= signs {
+			signer, signs = key, n
+		}
+	}
+	return signer, signs
 }
 
 // keyCertificate is one certificate as a file to hand over. It is no secret.

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"iter"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -28,6 +29,7 @@ func (k *Console) mappingsRoutes() []route {
 		post(namedPath+"/look", idp.Operator, k.lookNamed),
 		get(mappingsPath+"/of/:id", idp.Viewer, k.mapping),
 		post(mappingsPath+"/of/:id", idp.Admin, k.editMapping).fresh(),
+		post(mappingsPath+"/of/:id/undo", idp.Admin, k.undoMapping).fresh(),
 		get(mappingsPath+"/history", idp.Viewer, k.mappingHistory),
 		get(mappingsPath+"/export.yaml", idp.Viewer, k.exportMappings),
 		get(mappingsPath+"/import", idp.Admin, k.importPage),
@@ -41,6 +43,50 @@ type mappingRow struct {
 	Name string // of the person, where the mapping names one who is known
 	Risk string // who else can decide by it
 	Stop string // of a pattern without a group base: when it stops
+
+	ExternalID string // of the owner's user whom a change of mappings tells
+
+	Up, Down int64 // the mappings with which it swaps its priority to count before or after them; 0: none
+}
+
+// placed are the rows of all mappings, each with its neighbours of another priority. Owners' mappings keep theirs.
+func placed(all []store.Mapping) []mappingRow {
+	rows := make([]mappingRow, 0, len(all))
+	for _, m := range all {
+		rows = append(rows, rowOf(m))
+	}
+	neighbours := func(order iter.Seq[int], set func(row *mappingRow, id int64)) {
+		var before, same *mappingRow // the last one of another priority, and of this one
+		for i := range order {
+			row := &rows[i]
+			if row.Role == store.Owner {
+				continue
+			}
+			if same != nil && same.Priority != row.Priority {
+				before = same
+			}
+			if same = row; before != nil {
+				set(row, before.ID)
+			}
+		}
+	}
+	forward := func(yield func(int) bool) {
+		for i := range rows {
+			if !yield(i) {
+				return
+			}
+		}
+	}
+	backward := func(yield func(int) bool) {
+		for i := range rows {
+			if !yield(len(rows) - 1 - i) {
+				return
+			}
+		}
+	}
+	neighbours(forward, func(row *mappingRow, id int64) { row.Up = id })
+	neighbours(backward, func(row *mappingRow, id int64) { row.Down = id })
+	return rows
 }
 
 func rowOf(m store.Mapping) mappingRow {
@@ -83,18 +129,27 @@ func (k *Console) mappings(r *request) error {
 	if err != nil {
 		return err
 	}
+	f, err := r.newForm(nil, nil)
+	if err != nil {
+		return err
+	}
+	if moved, err := strconv.ParseInt(r.QueryParam("moved"), 10, 64); err == nil {
+		if err := k.offerMappingUndo(r, moved); err != nil {
+			return err
+		}
+	}
 	view := struct {
+		Form        form
 		Find        string
 		Mappings    []mappingRow
 		First, Next string
 		Total       int
 		Admin       bool
-	}{Find: plaintext.Cut(r.QueryParam("find"), 200), Total: len(all), Admin: r.may(idp.Admin)}
+	}{Form: f, Find: plaintext.Cut(r.QueryParam("find"), 200), Total: len(all), Admin: r.may(idp.Admin)}
 	after, _ := strconv.Atoi(r.QueryParam("after")) // none: the first page
 	seen := 0
-	for _, m := range all {
-		row := rowOf(m)
-		if !strings.Contains(strings.ToLower(row.Who+" "+string(m.Account)), strings.ToLower(view.Find)) {
+	for _, row := range placed(all) {
+		if !strings.Contains(strings.ToLower(row.Who+" "+string(row.Account)), strings.ToLower(view.Find)) {
 			continue
 		}
 		if seen++; seen <= after {
@@ -126,6 +181,22 @@ type effectsView struct {
 	Share int // of what plans may still call today, in percent
 	Add   []mappingRow
 	Drop  []mappingRow
+
+	Without string // why nobody is created for some of those who gain access
+}
+
+// others says why nobody is created for some of those who gain access, in one sentence; "" where there are none.
+func (v *effectsView) others(r *request) string {
+	var parts []string
+	for _, why := range provisioning.WithoutCreations() {
+		if n := v.Effects.Others[why]; n > 0 {
+			parts = append(parts, r.text("mappings.other."+string(why), "count", n))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return r.text("mappings.others", "list", strings.Join(parts, ", "))
 }
 
 const shownEffects = 100
@@ -133,7 +204,9 @@ const shownEffects = 100
 func (k *Console) effects(r *request, change mapping.Change) (*effectsView, error) {
 	v := &effectsView{}
 	for _, m := range change.Add {
-		v.Add = append(v.Add, rowOf(m))
+		row := rowOf(m)
+		row.ExternalID = change.OwnersID(m)
+		v.Add = append(v.Add, row)
 	}
 	for _, m := range change.Remove {
 		v.Drop = append(v.Drop, rowOf(m))
@@ -148,6 +221,7 @@ func (k *Console) effects(r *request, change mapping.Change) (*effectsView, erro
 		return nil
 	})
 	v.Share = int(100 * v.Forecast.TodayShare)
+	v.Without = v.others(r)
 	return v, err
 }
 

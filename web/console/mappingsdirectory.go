@@ -23,7 +23,7 @@ func (k *Console) lookUpGroups(r *request, v *newMappingView) (err error) {
 }
 
 func (k *Console) findGroups(r *request) error {
-	var v newMappingView
+	v := newMappingView{SetUp: r.QueryParam("setup") == "1"}
 	if err := k.lookUpGroups(r, &v); err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,28 +19,52 @@ type newMappingView struct {
 	Form     form
 	Accounts []store.Account
 	Roles    []store.Role
+	Kinds    []tab    // each a form of its own
+	Kept     []string // the fields that the preview carries on
 	Effects  *effectsView
 	Find     string
 	Groups   []directory.Group
 	More     bool
 	Fault    string
+	SetUp    bool // it was reached from the set-up, and leads back
 }
 
 // maxPicked is how many client accounts the picker holds: the page stays small.
 const maxPicked = 500
 
 func (k *Console) mappingView(r *request, f form) (newMappingView, error) {
-	v := newMappingView{Form: f, Roles: mappingRoles}
+	v := newMappingView{Form: f, Roles: mappingRoles, Kept: mappingFields,
+		SetUp: f.Values["setup"] == "1"}
+	again := ""
+	if v.SetUp {
+		again = "&setup=1"
+	}
+	for _, kind := range mappingKinds {
+		v.Kinds = append(v.Kinds, tab{r.text("mappings.kind." + kind), newMappingPath + "?kind=" + kind + again,
+			f.Values["kind"] == kind})
+	}
 	var err error
 	v.Accounts, _, err = k.ClientAccounts.List(r.ctx(), r.scope(), admin.ClientAccountFilter{Limit: maxPicked})
 	return v, err
 }
 
+const newMappingPath = mappingsPath + "/new"
+
+// mappingKinds are what a mapping can apply to, and mappingFields what its form can hold.
+var (
+	mappingKinds  = []string{"group", "group_pattern", "attribute_pattern", "person"}
+	mappingFields = []string{"kind", "group", "group_pattern", "group_base", "attribute_pattern", "person", "account",
+		"role", "priority", "create", "external_id", "unchecked", "seen", "setup"}
+)
+
 func (k *Console) newMapping(r *request) error {
 	values := web.Fields{
 		"group": plaintext.Cut(r.QueryParam("group"), 1024), "account": plaintext.Cut(r.QueryParam("account"), 100),
-		"kind":   "group",
+		"kind": "group", "setup": plaintext.Cut(r.QueryParam("setup"), 1),
 		"create": mapping.CreateInAdvance,
+	}
+	if kind := r.QueryParam("kind"); slices.Contains(mappingKinds, kind) {
+		values["kind"] = kind
 	}
 	f, err := r.newForm(values, nil)
 	if err != nil {
@@ -99,6 +124,17 @@ func (k *Console) addMapping(r *request) error {
 		}
 		return r.show(status, "mappings-new", r.text("mappings.new"), v)
 	}
+	if r.Form["do"] == "edit" { // back from the preview, with everything as it was typed
+		f, err := r.newForm(r.Form, nil)
+		if err != nil {
+			return err
+		}
+		v, err := k.mappingView(r, f)
+		if err != nil {
+			return err
+		}
+		return r.show(http.StatusOK, "mappings-new", r.text("mappings.new"), v)
+	}
 	in, err := k.mappingInput(r)
 	if err != nil {
 		return refuse(err)
@@ -112,7 +148,7 @@ func (k *Console) addMapping(r *request) error {
 		if err != nil {
 			return refuse(err)
 		}
-		return r.done(mappingPath(added.ID), "mapping.added")
+		return r.done(r.setUpOr(mappingPath(added.ID)), "mapping.added")
 	}
 	effects, err := k.effects(r, draft.Change)
 	if err != nil {

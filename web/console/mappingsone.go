@@ -86,6 +86,11 @@ func (k *Console) showMapping(r *request, status int, f form, effects *effectsVi
 	if !v.Gone {
 		v.Changed = k.changedGroup(r, m)
 	}
+	if effects == nil {
+		if err := k.offerMappingUndo(r, id); err != nil {
+			return err
+		}
+	}
 	return r.show(status, "mappings-one", r.text("mappings.one", "id", id), v)
 }
 
@@ -160,6 +165,9 @@ func (k *Console) editMapping(r *request) error {
 	if r.Form["seen"] == edit.Seen {
 		if err := k.Mappings.Save(r.ctx(), admin.Everything(), edit, r.actor()); err != nil {
 			return refuse(err)
+		}
+		if r.Form["back"] == "list" {
+			return r.done(mappingsPath+"?moved="+strconv.FormatInt(id, 10), "mapping.saved")
 		}
 		return r.done(mappingPath(id), "mapping.saved")
 	}

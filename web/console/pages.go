@@ -6,10 +6,14 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
+	"net/http"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"ssobridge/idp"
 	"ssobridge/store"
@@ -23,25 +27,40 @@ var templateFiles embed.FS
 // areaPages are the templates of one area with the shared parts.
 type areaPages struct{ pages *template.Template }
 
-// loadPages parses the frame, the shared parts and each area's file.
-func loadPages(texts web.Catalogue, assets web.Assets) (map[string]*areaPages, error) {
-	shared, err := template.New("console").Funcs(template.FuncMap{
-		"t":     texts.Word,
-		"has":   texts.Has,
-		"asset": assets.URL,
-		"input": newInput,
-		"ago":   texts.Duration,
-		"lower": strings.ToLower,
-		"role":  func(role any) string { return texts.Role(store.Role(fmt.Sprint(role))) },
-		"state": admin.UserState,
+// partFiles are the templates of the parts.
+const partFiles = "templates/parts/*.html"
 
-		"reason":  func(reason string) string { return sentence(admin.PlanReason(reason)) },
-		"stopped": func(cause string) string { return sentence(admin.CallsStopped(cause)) },
-		"list":    func(all ...string) []string { return all },
+// loadPages parses the frame, the shared parts and each area's file.
+func loadPages(texts web.Catalogue, assets web.Assets, now func() time.Time) (map[string]*areaPages, error) {
+	icons, err := loadIcons()
+	if err != nil {
+		return nil, err
+	}
+	kit := &toolkit{icons: icons, texts: texts, now: now}
+	functions := kit.functions()
+	maps.Copy(functions, template.FuncMap{
+		"t":       texts.Word,
+		"has":     texts.Has,
+		"asset":   assets.URL,
+		"input":   newInput,
+		"ago":     texts.Duration,
+		"lower":   strings.ToLower,
+		"changes": admin.DataChanges,
+		"role":    func(role any) string { return texts.Role(store.Role(fmt.Sprint(role))) },
+		"state":   admin.UserState,
+
+		"reason": func(reason string) string { return sentence(admin.PlanReason(reason)) },
+		"list":   func(all ...string) []string { return all },
 		"pair": func(v, user any, account store.AccountID) map[string]any {
 			return map[string]any{"V": v, "User": user, "Account": account}
 		},
-	}).ParseFS(templateFiles, "templates/frame.html", "templates/parts.html")
+	})
+	maps.Copy(functions, kit.areaFunctions())
+	// The parts that are drawn by functions are a set of their own: a set that has drawn something can't be cloned.
+	if kit.parts, err = template.New("parts").Funcs(functions).ParseFS(templateFiles, partFiles); err != nil {
+		return nil, fmt.Errorf("parse the console's parts: %w", err)
+	}
+	shared, err := template.New("console").Funcs(functions).ParseFS(templateFiles, "templates/frame.html", partFiles)
 	if err != nil {
 		return nil, fmt.Errorf("parse the console's frame: %w", err)
 	}
@@ -57,8 +76,8 @@ func loadPages(texts web.Catalogue, assets web.Assets) (map[string]*areaPages, e
 		all[a.name] = &areaPages{pages: t}
 	}
 	if files, err := fs.Glob(templateFiles, "templates/*.html"); err != nil ||
-		len(files) != len(areas())+2 {
-		return nil, fmt.Errorf("%d files of the console, want one for each of %d areas, the frame and the parts: %w",
+		len(files) != len(areas())+1 {
+		return nil, fmt.Errorf("%d files of the console, want one for each of %d areas and the frame: %w",
 			len(files), len(areas()), err)
 	}
 	return all, nil
@@ -66,25 +85,39 @@ func loadPages(texts web.Catalogue, assets web.Assets) (map[string]*areaPages, e
 
 // frame is what frame.html gets: the page is rendered before its frame.
 type frame struct {
-	Title     string
-	Area      string
-	Menu      []menuEntry
-	Admin     idp.Administrator
-	Brand     web.Branding
-	Done      string // text key of what was just done, "" for none
-	Body      template.HTML
-	SignedOut string // form token of the sign-out button
-	Again     string // see request
-	After     int
+	Title   string
+	Area    string
+	Menu    []menuGroup
+	Crumbs  []link // the way to this page, without itself
+	Admin   idp.Administrator
+	Brand   web.Branding
+	Done    string      // text key of what was just done, "" for none
+	Undo    []undoOffer // changes that can be undone; the first stands beside Done
+	Form    form        // of Undo, and of the switch of languages
+	Lang    string
+	Others  []offered     // the other languages
+	Back    string        // this page, to which a choice of language leads back; "": it can't be shown again
+	Badge   template.HTML // behind the title
+	Actions template.HTML // buttons of the whole page
+	Body    template.HTML
+	Find    string // what the search box holds
+	Again   string // see request
+	After   int
+}
+
+// menuGroup are entries of the menu under one heading; the first group has none.
+type menuGroup struct {
+	Name    string
+	Entries []menuEntry
 }
 
 type menuEntry struct {
-	Name, Path string
-	Here       bool
+	Name, Path, Icon string
+	Here             bool
 }
 
-// show answers with a page of the reader's area, in the frame. name is the
-// template's; title the page's own, already a text.
+// show answers with a page of the reader's area, in the frame. name is the template's; title the page's own, already a
+// text. A template NAME-actions has the buttons of the whole page, beside its title, and NAME-badge its state.
 func (r *request) show(status int, name, title string, view any) error {
 	var body bytes.Buffer
 	t := r.k.areas[r.area].pages
@@ -95,11 +128,26 @@ func (r *request) show(status int, name, title string, view any) error {
 		return r.Page(status, body.Bytes())
 	}
 	f := frame{
-		Title: title, Area: r.area, Admin: r.Admin, Brand: r.k.brand, After: r.againAfter,
+		Title: title, Area: r.area, Admin: r.Admin, Brand: r.k.brand, After: r.againAfter, Crumbs: r.crumbs,
+		Menu: r.k.menu(r.area), Find: r.find,
 		Body: template.HTML(body.String()), // #nosec G203: a template of ours wrote it, and escaped what is in it
 	}
-	for _, a := range areas() {
-		f.Menu = append(f.Menu, menuEntry{Name: a.name, Path: a.routes(r.k)[0].Path, Here: a.name == r.area})
+	for _, part := range []struct {
+		behind string
+		into   *template.HTML
+	}{{"-badge", &f.Badge}, {"-actions", &f.Actions}} {
+		if t.Lookup(name+part.behind) == nil {
+			continue
+		}
+		var b strings.Builder
+		if err := t.ExecuteTemplate(&b, name+part.behind, view); err != nil {
+			return fmt.Errorf("render %s%s of the console: %w", name, part.behind, err)
+		}
+		*part.into = template.HTML(strings.TrimSpace(b.String())) // #nosec G203: as above
+	}
+	a := areaNamed(r.area)
+	if f.Crumbs == nil && name != a.name && a.group != hiddenArea {
+		f.Crumbs = []link{{r.text("area." + a.name), a.routes(r.k)[0].Path}}
 	}
 	if r.again != "" {
 		f.Again = r.again + "?" + web.ByItself + "=1"
@@ -107,6 +155,18 @@ func (r *request) show(status int, name, title string, view any) error {
 	if done := "done." + r.QueryParam("done"); r.k.texts.Has(done) {
 		f.Done = done // a key of ours: nothing of the query itself is shown
 	}
+	var err error
+	if f.Form, err = r.newForm(nil, nil); err != nil {
+		return err
+	}
+	if r.QueryParam("done") != undoneWord {
+		f.Undo = r.undo
+	}
+	f.Lang, f.Back = r.k.texts.Lang(), a.routes(r.k)[0].Path
+	if in := r.Request(); in.Method == http.MethodGet {
+		f.Back = in.URL.RequestURI()
+	}
+	f.Others = slices.DeleteFunc(slices.Clone(r.k.names), func(o offered) bool { return o.Lang == f.Lang })
 	var page bytes.Buffer
 	if err := t.ExecuteTemplate(&page, "frame", f); err != nil {
 		return fmt.Errorf("render the frame of the console: %w", err)
@@ -142,11 +202,17 @@ func sentence(text string) string {
 	if text == "" {
 		return ""
 	}
-	text = strings.ToUpper(text[:1]) + text[1:]
+	text = upper(text)
 	if strings.HasSuffix(text, "?") {
 		return text
 	}
 	return text + "."
+}
+
+// upper begins a text with a capital.
+func upper(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	return strings.ToUpper(string(first)) + text[size:]
 }
 
 // form is what each form of a page starts from.

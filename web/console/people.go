@@ -2,6 +2,8 @@ package console
 
 import (
 	"net/http"
+	"strings"
+	"unicode/utf8"
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
@@ -20,6 +22,7 @@ func (k *Console) peopleRoutes() []route {
 		get(peoplePath+"/of/:person/preview", idp.Viewer, k.previewAssertion),
 		post(peoplePath+"/of/:person/preview", idp.Operator, k.compareAssertion),
 		post(peoplePath+"/of/:person/user", idp.Operator, k.changeUser),
+		post(peoplePath+"/of/:person/undo", idp.Operator, k.undoSuspension),
 		post(peoplePath+"/of/:person/adopt", idp.Admin, k.adoptUser).fresh(),
 		post(peoplePath+"/of/:person/end", idp.Operator, k.endPersonSessions),
 		post(peoplePath+"/of/:person/factors", idp.Admin, k.changePersonFactors).fresh(),
@@ -33,11 +36,15 @@ func (k *Console) people(r *request) error {
 	view := struct {
 		Find   string
 		Looked bool
+		Short  bool
 		Found  []directory.Person
 		More   bool
 		Fault  string
 	}{Find: plaintext.Cut(r.QueryParam("find"), 400)}
-	if view.Find != "" {
+	// Two letters find half the directory: as somebody types, nothing is asked of it yet.
+	short := r.Partial() && utf8.RuneCountInString(strings.TrimSpace(view.Find)) < searchFrom
+	view.Short = short && view.Find != ""
+	if view.Find != "" && !short {
 		view.Looked = true
 		var err error
 		view.Found, view.More, err = k.People.Search(r.ctx(), r.scope(), view.Find, pageSize)

@@ -19,7 +19,7 @@ func (k *Console) endPersonSessions(r *request) error {
 	if _, err := k.Sessions.End(r.ctx(), r.scope(), id, r.event("", "")); err != nil {
 		return err
 	}
-	return r.done(personPath(id), "ended")
+	return r.done(personTab(id, securityTab), "ended")
 }
 
 // changePersonFactors invites somebody to enrol a second factor, or removes those that they
@@ -30,7 +30,7 @@ func (k *Console) changePersonFactors(r *request) error {
 		if _, err := k.Factors.Reset(r.ctx(), r.scope(), id, r.event("", "")); err != nil {
 			return err
 		}
-		return r.done(personPath(id), "reset")
+		return r.done(personTab(id, securityTab), "reset")
 	}
 	if e, err := k.Users.Entry(r.ctx(), id); err != nil || e.Login == "" {
 		r.Log(err)
@@ -47,7 +47,7 @@ func (k *Console) changePersonFactors(r *request) error {
 	return r.show(http.StatusOK, "people-invite", r.text("people.invite"), struct {
 		Back, Code string
 		Ends       time.Time
-	}{personPath(id), invitation.Code, invitation.Until})
+	}{personTab(id, securityTab), invitation.Code, invitation.Until})
 }
 
 // capturePerson has the person's assertions captured for a while, or ends that.
@@ -57,7 +57,7 @@ func (k *Console) capturePerson(r *request) error {
 		if err := k.Captures.End(r.ctx(), r.scope(), id, r.event("", "")); err != nil {
 			return err
 		}
-		return r.done(personPath(id), "capture.end")
+		return r.done(personTab(id, moreTab), "capture.end")
 	}
 	minutes, err := strconv.Atoi(r.Form["minutes"])
 	if err != nil || !slices.Contains(captureMinutes, minutes) {
@@ -71,7 +71,7 @@ func (k *Console) capturePerson(r *request) error {
 	if _, err := k.Captures.Begin(r.ctx(), r.scope(), id, life, r.event("", "")); err != nil {
 		return err
 	}
-	return r.done(personPath(id), "capture.begin")
+	return r.done(personTab(id, moreTab), "capture.begin")
 }
 
 // forgetPerson removes all that tells who somebody is. It wants the person's id typed: it
@@ -137,7 +137,11 @@ func (k *Console) showPreview(r *request, entityID, ofAccount, captured string) 
 		Notes       []string
 		Fault       string
 	}{Back: personPath(id), Login: e.Login, SP: entityID, Account: string(account), Compares: r.may(idp.Operator)}
-	x, err := k.People.Preview(r.ctx(), r.scope(), e.Login, entityID, account)
+	who := e.Login
+	if e.Source != "" {
+		who = e.ID // a source need not keep its logins apart
+	}
+	x, err := k.People.Preview(r.ctx(), r.scope(), who, entityID, account)
 	view.Preview, view.Notes = x.AssertionPreview, x.Notes
 	if err != nil {
 		refused, ok := admin.AsError(err)

@@ -60,3 +60,16 @@ func (k *Console) adoptUser(r *request) error {
 	}
 	return k.showPerson(r, status, f)
 }
+
+// stateKind is the kind of state that a user of the ledger is in.
+func stateKind(state store.State) string {
+	switch state {
+	case store.Active:
+		return "ok"
+	case store.Conflict, store.Refused, store.Unknown:
+		return "bad"
+	case store.Suspended, store.Assumed:
+		return "warn"
+	}
+	return "info"
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"ssobridge/idp"
 	"ssobridge/idp/metadata"
@@ -22,10 +23,11 @@ func (k *Console) providersRoutes() []route {
 		get(providersPath+"/new", idp.Admin, k.newProvider),
 		post(providersPath+"/new", idp.Admin, k.importProvider).fresh(),
 		post(providersPath+"/constant-contact", idp.Admin, k.addConstantContact).fresh(),
-		post(providersPath+"/set", idp.Admin, k.setProvider).fresh(),
+		post(providersPath+"/set", idp.Admin, k.setProvider).fresh().long(),
 		post(providersPath+"/refresh", idp.Operator, k.refreshProvider),
 		post(providersPath+"/approve", idp.Admin, k.approveProvider).fresh(),
 		post(providersPath+"/remove", idp.Admin, k.removeProvider).fresh(),
+		post(providersPath+"/undo", idp.Admin, k.undoProvider).fresh(),
 		post(providersPath+"/name-id", idp.Admin, k.releaseNameID).fresh(),
 		get(providersPath+"/metadata", idp.Viewer, k.ourMetadata),
 		get(providersPath+"/metadata.xml", idp.Viewer, k.metadataDownload),
@@ -33,19 +35,24 @@ func (k *Console) providersRoutes() []route {
 	}
 }
 
-func (k *Console) providers(r *request) error { return k.showProviders(r, http.StatusOK, nil) }
+func (k *Console) providers(r *request) error { return k.showProviders(r, http.StatusOK, nil, form{}) }
 
-// showProviders lists them. missing says that the one that somebody looked for is not there.
-func (k *Console) showProviders(r *request, status int, missing *admin.Error) error {
+// showProviders lists them. missing says that the one that somebody looked for is not there; f holds why something was
+// refused.
+func (k *Console) showProviders(r *request, status int, missing *admin.Error, f form) error {
+	if err := k.offerRemovedProviders(r); err != nil {
+		return err
+	}
 	list, err := k.Providers.List(r.ctx(), r.scope())
 	if err != nil {
 		return err
 	}
 	view := struct {
+		Form           form
 		Missing, Meant string
 		Providers      []admin.Provider
 		Admin          bool
-	}{Providers: list, Admin: r.may(idp.Admin)}
+	}{Form: f, Providers: list, Admin: r.may(idp.Admin)}
 	if missing != nil {
 		view.Missing = plaintext.Cut(r.QueryParam("id"), 1024)
 		if missing.Act == admin.MeantProvider {
@@ -71,7 +78,7 @@ func (k *Console) providerOf(r *request, entityID string) (admin.Provider, error
 func (k *Console) providerPage(r *request) error {
 	sp, err := k.Providers.Get(r.ctx(), r.scope(), plaintext.Cut(r.QueryParam("id"), 1024))
 	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
-		return k.showProviders(r, http.StatusNotFound, e)
+		return k.showProviders(r, http.StatusNotFound, e, form{})
 	}
 	if err != nil {
 		return err
@@ -83,17 +90,12 @@ func (k *Console) providerPage(r *request) error {
 	return k.showProvider(r, http.StatusOK, sp, f)
 }
 
-type providerSetting struct {
-	idp.Setting
-	Now []string
-}
-
 func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form) error {
 	view := struct {
 		Form         form
 		SP           store.ServiceProvider
 		State        string
-		Settings     []providerSetting
+		Groups       []providerGroup
 		Certificates []string
 		Waiting      []metadata.Difference
 		WaitingFault string
@@ -105,9 +107,7 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 		Admin, Helps bool
 	}{Form: f, Held: f.held, SP: sp.ServiceProvider, Risks: k.Providers.Risks(sp.ServiceProvider), State: sp.State,
 		Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
-	for _, key := range idp.Settings() {
-		view.Settings = append(view.Settings, providerSetting{key, key.Show(sp.ServiceProvider)})
-	}
+	view.Groups = r.providerForm(sp.ServiceProvider, &view.Form)
 	for _, der := range sp.Certificates {
 		view.Certificates = append(view.Certificates, metadata.CertificateLine(der))
 	}
@@ -119,6 +119,9 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 		} else if err != nil {
 			return err
 		}
+	}
+	if err := k.offerProviderUndo(r, sp); err != nil {
+		return err
 	}
 	view.Launch = k.public.JoinPath("launch").String()
 	view.Metadata = k.public.JoinPath("saml", "metadata").String() + "/" + url.PathEscape(sp.EntityID)
@@ -141,21 +144,23 @@ func (k *Console) providerStep(r *request, sp admin.Provider, word string, err e
 	return k.showProvider(r, status, sp, f)
 }
 
-// setProvider changes one setting.
+// setProvider changes what was changed in the form of settings, all of it or nothing.
 func (k *Console) setProvider(r *request) error {
 	sp, err := k.providerOf(r, r.Form["id"])
 	if err != nil {
 		return err
 	}
-	change := admin.Change{Key: r.Form["key"], Value: r.Form["value"]}
-	switch r.Form["how"] {
-	case "add":
-		change.Key += "+"
-	case "remove":
-		change.Key += "-"
+	changes := r.providerChanges(sp.ServiceProvider)
+	if len(changes) == 0 {
+		return r.done(providerPath(sp.EntityID), "unchanged")
 	}
-	_, err = k.Providers.Set(r.ctx(), r.scope(), sp.EntityID, []admin.Change{change}, r.event("", ""))
-	return k.providerStep(r, sp, "saved", err, map[string]string{r.Form["key"]: "value"})
+	inputs := map[string]string{}
+	if _, err = k.Providers.Set(r.ctx(), r.scope(), sp.EntityID, changes, r.event("", "")); err != nil {
+		if e, ok := admin.AsError(err); ok { // a fault may name a place in a list
+			inputs[e.Field], _, _ = strings.Cut(e.Field, "[")
+		}
+	}
+	return k.providerStep(r, sp, "saved", err, inputs)
 }
 
 func (k *Console) refreshProvider(r *request) error {

@@ -6,15 +6,15 @@ import (
 	"strings"
 
 	"ssobridge/internal/plaintext"
+	"ssobridge/web"
 	"ssobridge/web/admin"
 )
 
 // importView is the page that takes metadata in: first it shows what was understood.
 type importView struct {
-	Form       form
-	Preview    *admin.Import
-	Warnings   []importWarning
-	DefaultACS string
+	Form     form
+	Preview  *admin.Import
+	Warnings []importWarning
 }
 
 // importWarning is what will fail of an import, and how it is fixed here.
@@ -24,7 +24,7 @@ type importWarning struct {
 }
 
 func (k *Console) showNewProvider(r *request, status int, f form, preview *admin.Import) error {
-	view := importView{Form: f, Preview: preview, DefaultACS: admin.ConstantContactACS}
+	view := importView{Form: f, Preview: preview}
 	if preview != nil {
 		for _, w := range preview.Warnings {
 			fix, _ := r.fixOf(w.Act, w.About)
@@ -35,7 +35,8 @@ func (k *Console) showNewProvider(r *request, status int, f form, preview *admin
 }
 
 func (k *Console) newProvider(r *request) error {
-	f, err := r.newForm(nil, nil)
+	f, err := r.newForm(web.Fields{"cc_acs": admin.ConstantContactACS,
+		"setup": plaintext.Cut(r.QueryParam("setup"), 1)}, nil)
 	if err != nil {
 		return err
 	}
@@ -119,5 +120,5 @@ func (k *Console) addConstantContact(r *request) error {
 		}
 		return k.showNewProvider(r, status, f, nil)
 	}
-	return r.done(providerPath(sp.EntityID), "saved")
+	return r.done(r.setUpOr(providerPath(sp.EntityID)), "saved")
 }

@@ -1,6 +1,11 @@
 package console
 
-import "net/http"
+import (
+	"net/http"
+
+	"ssobridge/internal/plaintext"
+	"ssobridge/web/admin"
+)
 
 func (k *Console) ourMetadata(r *request) error {
 	doc, err := k.OurMetadata.Served(r.ctx(), "")
@@ -21,9 +26,13 @@ func (k *Console) metadataDownload(r *request) error {
 	return r.File("ssobridge-metadata.xml", "application/samlmetadata+xml", doc)
 }
 
-// handover is the one page that the support engineer of Constant Contact needs.
+// handover is the one page that the support engineer of Constant Contact needs, or of the service provider that the
+// query names.
 func (k *Console) handover(r *request) error {
-	sheet, err := k.Handover.Sheet(r.ctx(), r.scope(), "")
+	sheet, err := k.Handover.Sheet(r.ctx(), r.scope(), plaintext.Cut(r.QueryParam("id"), 1024))
+	if e, ok := admin.AsError(err); ok && e.Kind == admin.Missing {
+		return r.Missing("service provider")
+	}
 	if err != nil {
 		return err
 	}

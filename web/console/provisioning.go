@@ -2,8 +2,10 @@ package console
 
 import (
 	"net/http"
+	"time"
 
 	"ssobridge/idp"
+	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -42,7 +44,7 @@ func (k *Console) provisioning(r *request) error {
 }
 
 func (k *Console) showProvisioning(r *request, status int, f form) error {
-	now, err := k.Plans.Status(r.ctx(), r.scope())
+	now, err := k.provisioningNow(r)
 	if err != nil {
 		return err
 	}
@@ -56,7 +58,7 @@ func (k *Console) showProvisioning(r *request, status int, f form) error {
 	}
 	return r.show(status, "provisioning", r.text("area.provisioning"), struct {
 		Form         form
-		Now          admin.ProvisioningStatus
+		Now          provisioningNow
 		Plans        []store.Plan
 		Making       int64 // the plan that is being made
 		Admin, Helps bool
@@ -64,7 +66,57 @@ func (k *Console) showProvisioning(r *request, status int, f form) error {
 }
 
 func (k *Console) provisioningLive(r *request) error {
-	return r.stream("provisioning-now", func() (any, error) { return k.Plans.Status(r.ctx(), r.scope()) })
+	return r.stream("provisioning-now", func() (any, error) { return k.provisioningNow(r) })
+}
+
+// provisioningNow is how the creation of users stands, with what it comes to in a sentence.
+type provisioningNow struct {
+	admin.ProvisioningStatus
+
+	Verdict callout
+}
+
+func (k *Console) provisioningNow(r *request) (v provisioningNow, err error) {
+	v.ProvisioningStatus, err = k.Plans.Status(r.ctx(), r.scope())
+	v.Verdict = k.judgeProvisioning(r, v.ProvisioningStatus)
+	return v, err
+}
+
+// judgeProvisioning says whether users are created, and what stands against it. What stops all of it comes first.
+func (k *Console) judgeProvisioning(r *request, now admin.ProvisioningStatus) callout {
+	say := func(kind, title, text string, pairs ...any) callout {
+		c := callout{Kind: kind, Verdict: true, Title: r.text("provisioning.verdict."+title, pairs...)}
+		if text != "" {
+			c.Text = text
+		}
+		return c
+	}
+	when := func(at time.Time) string { return relative(k.texts, at, k.now()) }
+	waiting := now.Count(store.Wanted) + now.Count(store.Sending)
+	attention := 0
+	for _, state := range admin.AttentionStates() {
+		attention += now.Count(state)
+	}
+	fault, fix := provisioning.UsedUp(now.Budget)
+	switch {
+	case now.Stopped.Cause != "":
+		return say("bad", "stopped", sentence(admin.CallsStopped(now.Stopped.Cause))+" "+r.text("provisioning.verdict.next",
+			"when", when(now.Stopped.Until)), "when", when(now.Stopped.OpenedAt))
+	case !now.Pause.Since.IsZero():
+		return say("warn", "paused", r.text("provisioning.heldby", "by", now.Pause.By, "reason", now.Pause.Reason),
+			"when", when(now.Pause.Since))
+	case fault != "":
+		return say("warn", "usedup", sentence(fault+": "+fix))
+	case attention > 0:
+		c := say("warn", "attention", "", "count", attention)
+		c.Acts = []link{{r.text("provisioning.verdict.show"), provisioningPath + "/users"}}
+		return c
+	case waiting > 0:
+		return say("ok", "waiting", "", "count", waiting)
+	case now.Count(store.Active) > 0:
+		return say("ok", "ok", "", "count", now.Count(store.Active))
+	}
+	return say("off", "none", r.text("provisioning.planslead"))
 }
 
 func (k *Console) hold(r *request) error {

@@ -4,12 +4,16 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"ssobridge/idp"
 	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
+
+// taskKinds are the kinds of manual tasks, in the order in which they are offered.
+var taskKinds = []string{store.ItemLeaver, store.ItemDrift, store.ItemData}
 
 func (k *Console) work(r *request) error {
 	f, err := r.newForm(nil, nil)
@@ -18,7 +22,7 @@ func (k *Console) work(r *request) error {
 	}
 	q := r.QueryParams()
 	filter := store.ManualTaskFilter{Limit: pageSize, Done: q.Get("done_work") == "1"}
-	if kind := q.Get("kind"); kind == store.ItemLeaver || kind == store.ItemDrift {
+	if kind := q.Get("kind"); slices.Contains(taskKinds, kind) {
 		filter.Kind = kind
 	}
 	if after, err := parseMicros(q.Get("since")); err == nil {
@@ -37,7 +41,7 @@ func (k *Console) work(r *request) error {
 		First  string
 		Next   string
 		Helps  bool
-	}{Form: f, Filter: filter, Kinds: []string{store.ItemLeaver, store.ItemDrift}, Work: list, Helps: r.may(idp.Operator)}
+	}{Form: f, Filter: filter, Kinds: taskKinds, Work: list, Helps: r.may(idp.Operator)}
 	if len(list) == pageSize {
 		last := list[pageSize-1]
 		view.Next = provisioningPath + "/work?" + url.Values{

@@ -15,6 +15,10 @@ type request struct {
 	k    *Console
 	area string
 
+	undo   []undoOffer
+	crumbs []link // the way to the page, without itself; nil: from the first page of the area
+	find   string // what the search box holds
+
 	again      string // where the page goes on by itself where no script runs; "": it stays
 	againAfter int    // seconds
 }

@@ -14,14 +14,18 @@ func (k *Console) settingsRoutes() []route {
 	}
 }
 
+// defaultSource is the source of a setting that nobody has set.
+const defaultSource = "default"
+
 // settings shows the configuration as it is in effect. It can't be changed here: it
 // belongs to the file and the environment of the program.
 func (k *Console) settings(r *request) error {
 	type group struct {
-		Name     string
-		Settings []admin.Setting
+		Name          string
+		Set, Defaults []admin.Setting
 	}
 	var groups []group
+	set := 0
 	place := map[string]int{}
 	for _, s := range k.Settings {
 		name := section(s.Key)
@@ -30,9 +34,17 @@ func (k *Console) settings(r *request) error {
 			groups = append(groups, group{Name: name})
 		}
 		g := &groups[place[name]]
-		g.Settings = append(g.Settings, s)
+		if s.Source == defaultSource {
+			g.Defaults = append(g.Defaults, s)
+			continue
+		}
+		g.Set = append(g.Set, s)
+		set++
 	}
-	return r.show(http.StatusOK, "settings", r.text("area.settings"), struct{ Groups []group }{groups})
+	return r.show(http.StatusOK, "settings", r.text("area.settings"), struct {
+		Groups   []group
+		Set, All int
+	}{groups, set, len(k.Settings)})
 }
 
 // section of a key is its first part, "" where it has one alone.

@@ -21,6 +21,8 @@ func (k *Console) traceRoutes() []route {
 	return []route{
 		get(tracePath, idp.Viewer, k.traces),
 		get(tracePath+"/refusals", idp.Viewer, k.refusals),
+		get(launchTestPath, idp.Admin, k.launchTestPage),
+		post(launchTestPath, idp.Admin, k.launchTest),
 		get(tracePath+"/of/:ref", idp.Viewer, k.trace),
 		post(tracePath+"/of/:ref/captured", idp.Admin, k.captured).fresh(),
 	}
@@ -29,17 +31,27 @@ func (k *Console) traceRoutes() []route {
 // traceFields are the parts of the filter, as they stand in the query.
 var traceFields = []string{"person", "outcome", "account", "sp", "since", "until"}
 
-// traceRow is one request of a sign-in, with what stopped it where that is another thing than what stopped the sign-in.
-type traceRow struct {
-	admin.Trace
-	Why idp.Why
+// traceOutcomes are those that a sign-in can come to.
+var traceOutcomes = []string{"ok", "refused", "failed", "pending"}
+
+// tracesView is the list of sign-ins with what it is filtered by.
+type tracesView struct {
+	Form        form
+	Outcomes    []tab  // each with the other filters kept
+	Filters     []link // those that are set, each with the page without it
+	All         string // the page without any; "": none is set
+	More        bool   // the form of all filters is open
+	Traces      []admin.Trace
+	First, Next string
+	Tester      bool // a launch token can be tested
+	Cut         bool // there may be more behind Next that were not looked at
 }
 
 // traces lists sign-ins, the newest first. A reference id alone leads to its sign-in.
 func (k *Console) traces(r *request) error {
 	q := r.QueryParams()
-	if ref := strings.ToUpper(strings.TrimSpace(plaintext.Cut(q.Get("ref"), 40))); ref != "" {
-		return r.Redirect(tracePath + "/of/" + url.PathEscape(ref))
+	if ref := admin.Reference(plaintext.Cut(q.Get("ref"), maxPasted)); ref != "" {
+		return r.Redirect(tracePath + "/of/" + url.PathEscape(plaintext.Cut(ref, 40)))
 	}
 	text := func(name string) string { return strings.TrimSpace(plaintext.Cut(q.Get(name), 400)) }
 	person, err := k.Audit.About(r.ctx(), text("person"))
@@ -47,7 +59,8 @@ func (k *Console) traces(r *request) error {
 		return err
 	}
 	f := store.TraceFilter{Person: store.PersonID(person), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
-	faults := filterFaults(r, q)
+	view := tracesView{Form: form{Values: web.Fields{}, Errors: filterFaults(r, q)},
+		Tester: r.may(idp.Admin) && k.Sources.Any()}
 	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
 		return err
 	}
@@ -60,92 +73,66 @@ func (k *Console) traces(r *request) error {
 	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
 		f.Before = before
 	}
-	var list []admin.Trace
-	status := http.StatusUnprocessableEntity // a filter that can't be read shows nothing, rather than everything
-	if len(faults) == 0 {
-		status = http.StatusOK
-		var err error
-		if list, err = k.Traces.List(r.ctx(), r.scope(), f); err != nil {
-			return err
-		}
-	}
-	same, values := url.Values{}, web.Fields{}
+	same := url.Values{}
 	for _, name := range traceFields {
-		if values[name] = text(name); values[name] != "" {
-			same.Set(name, values[name])
+		if view.Form.Values[name] = text(name); view.Form.Values[name] != "" {
+			same.Set(name, view.Form.Values[name])
 		}
 	}
-	view := struct {
-		Form        form
-		Traces      []admin.Trace
-		First, Next string
-	}{Form: form{Values: values, Errors: faults}, Traces: list}
-	if f.Before > 0 {
-		view.First = tracePath + "?" + same.Encode()
+	view.filtered(r, same)
+	if len(view.Form.Errors) > 0 { // a filter that can't be read shows nothing, rather than everything
+		return r.show(http.StatusUnprocessableEntity, "trace", r.text("area.trace"), view)
 	}
-	if len(list) == pageSize {
-		same.Set("before", strconv.FormatInt(list[pageSize-1].ID, 10))
-		view.Next = tracePath + "?" + same.Encode()
-	}
-	return r.show(status, "trace", r.text("area.trace"), view)
-}
-
-// trace is one sign-in, by any of the reference ids of its requests.
-func (k *Console) trace(r *request) error {
-	ref := strings.ToUpper(plaintext.Cut(r.Param("ref"), 40))
-	list, coded, err := k.Traces.Find(r.ctx(), r.scope(), ref)
-	if _, none := admin.AsError(err); none {
-		return r.show(http.StatusNotFound, "trace-none", r.text("trace.one", "ref", ref), struct{ Ref string }{ref})
-	}
-	if err != nil {
+	var next int64
+	if view.Traces, next, view.Cut, err = k.Traces.Search(r.ctx(), r.scope(), f); err != nil {
 		return err
 	}
-	if coded != nil {
-		todo, _ := r.fixOf(admin.ReasonAct(coded.Reason), "")
-		return r.show(http.StatusOK, "trace-coded", r.text("trace.one", "ref", ref), struct {
-			Ref string
-			idp.CodedRequest
-			Todo fix // the page where it is done; empty: none
-		}{ref, *coded, todo})
+	if f.Before > 0 {
+		view.First = tracesWith(same, "before", "")
 	}
-	bare := make([]store.Trace, 0, len(list))
-	rows := make([]traceRow, 0, len(list))
-	for _, t := range list {
-		bare, rows = append(bare, t.Trace), append(rows, traceRow{Trace: t})
+	if next > 0 {
+		view.Next = tracesWith(same, "before", strconv.FormatInt(next, 10))
 	}
-	view := struct {
-		Form     form
-		Ref      string
-		Last     traceRow
-		Why      idp.Why // Reason "": nothing stopped the sign-in
-		Todo     fix     // the page where it is done; empty: none
-		Requests []traceRow
-		Captured []string // references of requests of which an assertion was captured
-	}{Ref: ref, Last: rows[len(rows)-1], Requests: rows}
-	if why, stopped := idp.Headline(bare, ref); stopped {
-		view.Why = why
-		view.Todo, _ = r.fixOf(admin.Act(why.Act), why.About)
+	return r.show(http.StatusOK, "trace", r.text("area.trace"), view)
+}
+
+// maxPasted bounds a text in which a reference is looked for.
+const maxPasted = 2000
+
+// filtered says what the list is filtered by, with the ways to other lists.
+func (v *tracesView) filtered(r *request, same url.Values) {
+	now := same.Get("outcome")
+	v.Outcomes = append(v.Outcomes, tab{r.text("trace.every"), tracesWith(same, "outcome", ""), now == ""})
+	for _, outcome := range traceOutcomes {
+		v.Outcomes = append(v.Outcomes, tab{r.text("traceoutcome." + outcome), tracesWith(same, "outcome", outcome),
+			now == outcome})
 	}
-	for i, row := range view.Requests {
-		if why := idp.Explained(row.Trace.Trace); why != view.Why {
-			view.Requests[i].Why = why
+	for _, name := range traceFields {
+		if same.Get(name) == "" || name == "outcome" {
+			continue
 		}
+		v.Filters = append(v.Filters, link{r.text("trace.filter."+name, "value", same.Get(name)),
+			tracesWith(same, name, "")})
 	}
-	if r.may(idp.Admin) {
-		for _, row := range rows {
-			has, err := k.Captures.Has(r.ctx(), r.scope(), row.Ref)
-			if err != nil {
-				return err
-			}
-			if has {
-				view.Captured = append(view.Captured, row.Ref)
-			}
-		}
-		if view.Form, err = r.newForm(nil, nil); err != nil {
-			return err
-		}
+	if len(same) > 0 {
+		v.All = tracePath
 	}
-	return r.show(http.StatusOK, "trace-one", r.text("trace.one", "ref", ref), view)
+	v.More = len(v.Filters) > 0 || len(v.Form.Errors) > 0
+}
+
+// tracesWith is the list with one filter set, or without it.
+func tracesWith(same url.Values, name, value string) string {
+	with := url.Values{}
+	for other, v := range same {
+		with[other] = v
+	}
+	if with.Del(name); value != "" {
+		with.Set(name, value)
+	}
+	if len(with) == 0 {
+		return tracePath
+	}
+	return tracePath + "?" + with.Encode()
 }
 
 // captured shows the assertions that were captured under a reference. It is a form, and

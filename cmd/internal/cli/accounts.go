@@ -12,6 +12,7 @@ import (
 type accountsCmd struct {
 	List        accountsListCmd        `cmd:"" help:"List the client accounts."`
 	Show        accountsShowCmd        `cmd:"" help:"Show what is known of a client account. Makes no call."`
+	Adoption    accountsAdoptionCmd    `cmd:"" help:"Show how many people use each client account."`
 	Create      accountsCreateCmd      `cmd:"" help:"Create a client account whose owner signs in by SSO."`
 	Retry       accountsRetryCmd       `cmd:"" help:"Go on with a creation whose outcome is open."`
 	Plan        accountsPlanCmd        `cmd:"" help:"Read plan and billing status of a client account."`

@@ -24,6 +24,9 @@ var actHints = map[admin.Act]string{
 	admin.MakeBackup: "ssobridge backup --to FOLDER --keep N, by a timer of its own; with PostgreSQL pg_dump, and " +
 		"ssobridge backup --record NAME after it",
 
+	admin.ListTokens:  "ssobridge tokens list shows all",
+	admin.RotateToken: "ssobridge tokens rotate {about}, and give the new token to its program",
+
 	admin.ListKeys:     "ssobridge keys list shows all keys with their states. Nothing was changed",
 	admin.MakeFirstKey: "ssobridge init --key-only --config FILE",
 	admin.RollOverKey:  "roll over to a new key: ssobridge keys generate --help",
@@ -103,6 +106,7 @@ var actHints = map[admin.Act]string{
 	admin.RetryRequest:   "let the request come to its end: ssobridge accounts retry {about}",
 
 	admin.ListMappings:       "ssobridge mapping list shows all",
+	admin.AddMapping:         "ssobridge mapping add --help",
 	admin.ShowMappingHistory: "ssobridge mapping history shows all",
 	admin.RemoveMapping:      "ssobridge mapping remove {about}",
 	admin.GiveGroupBase: "give --group-base DN (group_base in a file): whoever may create groups below it chooses " +
@@ -111,6 +115,10 @@ var actHints = map[admin.Act]string{
 
 	admin.ExplainLogin: "ssobridge explain --user {about} shows groups and mappings",
 	admin.NameAccount:  "name one by --account",
+
+	admin.ListNotices: "ssobridge notices list shows all",
+	admin.ListDeliveries: "ssobridge notices deliveries {about} shows the answers; ssobridge notices test {about} " +
+		"sends a test",
 }
 
 // actHint is the line of an act; "" for none.

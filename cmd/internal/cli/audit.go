@@ -76,6 +76,15 @@ func (c *auditListCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
+	if len(events) == 0 && f.Ref != "" {
+		if _, counted, err := p.SignInTraces().Find(s.ctx, s.scope(), f.Ref); err == nil && counted != nil {
+			return &commandError{
+				err: fmt.Errorf("no event has the reference %s: its request was only counted, as one of many that were refused "+
+					"alike", plaintext.Quote(f.Ref)),
+				hint: "ssobridge trace show REFERENCE says why, and how many there were", code: exitFailed,
+			}
+		}
+	}
 	t := s.table(c.asJSON, "ID", "WHEN", "WHO", "WHAT", "ON", "OUTCOME", "REF")
 	for _, e := range events {
 		t.row(e.Event, e.ID, e.At.UTC().Format(time.DateTime), cmp.Or(e.ActorName, e.Actor, "-"), e.Action,

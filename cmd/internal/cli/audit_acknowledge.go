@@ -1,13 +1,7 @@
 package cli
 
 import (
-	"errors"
-	"fmt"
-
 	"ssobridge/cmd/internal/server"
-	"ssobridge/idp"
-	"ssobridge/internal/plaintext"
-	"ssobridge/store"
 	"ssobridge/web/admin"
 )
 
@@ -40,7 +34,7 @@ func (c *auditAcknowledgeCmd) Run(s *invocation, p *server.App) error {
 	}
 	k := admin.AuditAcknowledgement{Entry: c.Entry, Reason: c.Reason}
 	if p.IdP.CommandsNeedFactor() {
-		if k.ConfirmedBy, err = c.prove(s, p); err != nil {
+		if k.ConfirmedBy, err = s.prove(p, c.Login, c.Code, "the admin console requires a second factor, and so does this"); err != nil {
 			return err
 		}
 	}
@@ -53,31 +47,4 @@ func (c *auditAcknowledgeCmd) Run(s *invocation, p *server.App) error {
 		Break string `json:"break"`
 		What  string `json:"what"`
 	}{b.Name(), b.What})
-}
-
-// prove takes the second factor of an administrator, and returns whose it is.
-func (c *auditAcknowledgeCmd) prove(s *invocation, p *server.App) (store.PersonID, error) {
-	if c.Login == "" {
-		return "", badInput(errors.New("the admin console requires a second factor, and so does this"),
-			"give --login LOGIN of a member of console.admin_group, and their code")
-	}
-	e, err := p.People().Find(s.ctx, c.Login)
-	if err != nil {
-		return "", err
-	}
-	code := c.Code
-	if code == "" {
-		code = s.ask(fmt.Sprintf("Code of %s: ", plaintext.Quote(c.Login)))
-	}
-	if code == "" {
-		return "", badInput(errors.New("no code was given"), "give --code CODE, or run it at a terminal, which asks for it")
-	}
-	err = p.IdP.ProveByCommand(s.ctx, e, code, s.event("", ""))
-	for _, refused := range []error{idp.ErrNoAdmin, idp.ErrNoCodeFactor, idp.ErrWrongCode, idp.ErrManyCodes} {
-		if errors.Is(err, refused) {
-			return "", failed(fmt.Errorf("second factor of %s: %w", plaintext.Quote(c.Login), refused),
-				"nothing was acknowledged; ssobridge admin factors LOGIN lists what the person has")
-		}
-	}
-	return store.PersonID(e.ID), err
 }

@@ -57,7 +57,7 @@ type jsonReport struct {
 // jsonFinding is what one step found.
 type jsonFinding struct {
 	Name   string `json:"name"`
-	Level  string `json:"level"` // ok, warning, failure
+	Level  string `json:"level"` // ok, warning, down
 	Detail string `json:"detail,omitempty"`
 	Fix    string `json:"fix,omitempty"`
 }
@@ -69,14 +69,14 @@ func (r *report) end() error {
 
 // add prints a finding.
 func (r *report) add(f admin.Finding) {
-	mark, level, detail := "ok  ", "ok", f.Detail
+	mark, detail := "ok  ", f.Detail
 	switch f.Level {
 	case admin.Failure:
 		r.failures++
-		mark, level, detail = "FAIL", "failure", f.Cause().Error()
+		mark, detail = "FAIL", f.Cause().Error()
 	case admin.Warning:
 		r.warnings++
-		mark, level = "WARN", "warning"
+		mark = "WARN"
 	default:
 	}
 	do := ""
@@ -86,7 +86,7 @@ func (r *report) add(f admin.Finding) {
 			do = "see the other lines here, and the log of the running bridge"
 		}
 	}
-	r.steps = append(r.steps, jsonFinding{f.Name, level, detail, do})
+	r.steps = append(r.steps, jsonFinding{f.Name, f.Level.Word(), detail, do})
 	r.s.printf("%s  %s", mark, f.Name)
 	if detail != "" {
 		r.s.printf(": %s", detail)
@@ -179,7 +179,7 @@ func (c *checkCmd) status(s *invocation, p *server.App) admin.Status {
 	// What is the running program's alone stays with it.
 	status.Machine = []admin.Check{with(checkRoutes), with(checkJournal), with(checkSecrets), with(checkClock)}
 	status.Rest = []admin.Check{with(checkLockout), with(checkMappings), with(checkUsers), with(checkGroups),
-		with(checkAudit)}
+		with(checkSources), with(checkAudit)}
 	if c.Accounts {
 		status.Accounts = func(ctx context.Context) (int, error) {
 			if err := p.Provisioning.ReadAccounts(ctx); err != nil {
@@ -287,6 +287,17 @@ func checkMappings(ctx context.Context, r *findings, p *server.App) {
 			r.fail(fmt.Sprintf("mapping %d", m.ID), "the attribute "+m.Attribute+" is not read, so it hits nobody",
 				"add it to directory.extra_attributes and restart the bridge")
 		}
+	}
+}
+
+// checkSources looks at each source of people: whether its keys can be had.
+func checkSources(ctx context.Context, r *findings, p *server.App) {
+	found, err := p.Sources().Check(ctx, admin.Everything())
+	if err != nil {
+		r.fail("sources", err, "")
+	}
+	for _, f := range found {
+		r.add(f)
 	}
 }
 

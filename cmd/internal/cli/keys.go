@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -349,11 +348,8 @@ func (c *keysPromoteCmd) printPromoted(s *invocation, keys admin.Keys, k admin.K
 // ask puts a question to the person at the terminal; "" where there is none. With --json nobody is asked: what a
 // question is about is not shown then.
 func (s *invocation) ask(question string) string {
-	in, ok := s.stdin.(*os.File)
+	in, ok := s.terminalOf() // /dev/null is a device as well, where nobody would answer what they were not asked
 	if !ok || s.json {
-		return ""
-	}
-	if info, err := in.Stat(); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		return ""
 	}
 	s.printf("%s", question)

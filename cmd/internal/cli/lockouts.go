@@ -111,7 +111,7 @@ Examples:
 func (c *lockoutsLiftCmd) Run(s *invocation, p *server.App) error {
 	l, err := p.Lockouts().Lift(s.ctx, s.scope(), c.Who, s.event("", ""))
 	if c.JSON && (err == nil || l.Directory != nil || errors.Is(err, idp.ErrNotLocked)) {
-		if err := s.object(l); err != nil {
+		if err := s.object(toJSONLifted(l)); err != nil {
 			return err
 		}
 	}
@@ -123,6 +123,38 @@ func (c *lockoutsLiftCmd) Run(s *invocation, p *server.App) error {
 		s.printf("%s\n", strings.TrimPrefix(text, ": "))
 	}
 	return nil
+}
+
+type jsonLifted struct {
+	Given     int            `json:"given_back"`
+	Left      int            `json:"left"`
+	Limit     int            `json:"limit"`
+	Directory *jsonDirectory `json:"directory,omitempty"` // left out: it could not be read
+}
+
+// jsonDirectory is what the directory itself counts.
+type jsonDirectory struct {
+	Locked    bool       `json:"locked"`
+	Until     *time.Time `json:"until,omitempty"`     // left out: until somebody unlocks the account
+	Failures  *int       `json:"failures,omitempty"`  // left out: it does not show them
+	Threshold *int       `json:"threshold,omitempty"` // wrong passwords that lock an account, 0: none do; left out: not known
+}
+
+func toJSONLifted(l idp.Lifted) jsonLifted {
+	j := jsonLifted{Given: l.Given, Left: l.Left, Limit: l.Limit}
+	if d := l.Directory; d != nil {
+		j.Directory = &jsonDirectory{Locked: d.Locked}
+		if !d.Until.IsZero() {
+			j.Directory.Until = new(d.Until.UTC())
+		}
+		if d.Counted {
+			j.Directory.Failures = &d.Failures
+		}
+		if d.Policy != nil {
+			j.Directory.Threshold = &d.Policy.Threshold
+		}
+	}
+	return j
 }
 
 func lockedUntil(l directory.Lockout) string {

@@ -44,6 +44,7 @@ type grammar struct {
 	Users     usersCmd     `cmd:"" help:"The ledger of Constant Contact users: list, import, suspend, complete manual tasks."`
 	Accounts  accountsCmd  `cmd:"" help:"The client accounts: list, create, change the plan, cancel."`
 	Webhooks  webhooksCmd  `cmd:"" help:"Constant Contact's notices that a client account has changed."`
+	Notices   noticesCmd   `cmd:"" help:"Who gets notices of what happens: by mail, webhooks, Slack and Teams."`
 	Budget    budgetCmd    `cmd:"" help:"Show how many calls to Constant Contact today still allows."`
 
 	Console consoleCmd `cmd:"" help:"The admin console: the groups that give access."`
@@ -51,6 +52,10 @@ type grammar struct {
 	Admin    adminCmd    `cmd:"" help:"Second factors: invite to enrol one, list, remove."`
 	Lockouts lockoutsCmd `cmd:"" help:"See and lift lockouts after wrong passwords."`
 	Sessions sessionsCmd `cmd:"" help:"See and end people's sessions."`
+	Sources  sourcesCmd  `cmd:"" help:"See, disable and revoke the sources of people beside the directory."`
+	Launch   launchCmd   `cmd:"" help:"Test tokens of signed launches."`
+
+	Tokens tokensCmd `cmd:"" help:"Tokens by which programs call the REST API: create, list, rotate, revoke."`
 
 	SP       spCmd       `cmd:"" name:"sp" help:"Register service providers."`
 	Keys     keysCmd     `cmd:"" help:"Make signing keys and roll them over."`

@@ -31,16 +31,16 @@ type mappingCmd struct {
 type mappingAddCmd struct {
 	asJSON
 
-	Group            string `xor:"who" required:"" placeholder:"DN" help:"Members of this group."`
+	Group            string `xor:"who" required:"" placeholder:"DN" help:"Members of this group of the directory, or of a group of a source's tokens, written claim:SOURCE:GROUP."`
 	GroupPattern     string `xor:"who" required:"" placeholder:"PATTERN" help:"Members of the groups whose name fits, such as ctct-{account}-{role}."`
 	AttributePattern string `xor:"who" required:"" placeholder:"ATTR=PATTERN" help:"People with a value of this attribute that fits, such as employeeType=ctct:{account}:{role}."`
 	Person           string `xor:"who" required:"" placeholder:"LOGIN" help:"One person."`
 
-	GroupBase  string `placeholder:"DN" help:"With --group-pattern: only groups below this DN count. Whoever may create groups there chooses client accounts."`
+	GroupBase  string `placeholder:"DN" help:"With --group-pattern: only groups below this DN count, or those of a source's tokens, written claim:SOURCE. Whoever may create groups there chooses client accounts."`
 	Account    string `placeholder:"ID" help:"The client account (encoded_account_id). Left out where a pattern has {account}."`
 	Role       string `placeholder:"ROLE" help:"account_manager, campaign_creator, or owner for one person. Left out where a pattern has {role}."`
 	Priority   int    `placeholder:"N" help:"Of several mappings to one account the lowest number wins. Default: after all others."`
-	Create     string `enum:"in-advance,at-sign-in" default:"in-advance" help:"When users are created: in-advance by plans, or at-sign-in, which is at each person's first sign-in only."`
+	Create     string `enum:",in-advance,at-sign-in" default:"" placeholder:"WHEN" help:"When users are created: in-advance by plans, or at-sign-in, which is at each person's first sign-in only. Default: in-advance; at-sign-in for groups of a source's tokens, of whose people plans know those who came once."`
 	ExternalID string `placeholder:"TEXT" help:"With --role owner: the external_id by which Constant Contact knows the owner."`
 	Unchecked  bool   `name:"unlisted" aliases:"unchecked" help:"Accept an account that Constant Contact does not list (yet)."`
 	Preview    bool   `help:"Show what would change for whom, and save nothing."`
@@ -55,6 +55,10 @@ Examples:
     ssobridge mapping add --group "cn=marketing,ou=groups,dc=example,dc=com" --account a07e1lxqqqo0 --role campaign_creator
 
     ssobridge mapping add --group-pattern "ctct-{account}-{role}" --group-base "ou=ctct,ou=groups,dc=example,dc=com"
+
+    ssobridge mapping add --group claim:portal:editors --account a07e1lxqqqo0 --role campaign_creator
+
+    ssobridge mapping add --group-pattern "ctct-{account}-{role}" --group-base claim:portal
 
     ssobridge mapping add --attribute-pattern "employeeType=ctct:{account}" --role account_manager
 
@@ -152,8 +156,10 @@ type jsonMapping struct {
 	Role      store.Role      `json:"role,omitempty"`    // likewise
 	Off       bool            `json:"off,omitempty"`
 	AtSignIn  bool            `json:"at_sign_in,omitempty"`
-	CreatedBy string          `json:"created_by"`
-	Warning   string          `json:"warning,omitempty"`
+	// of an owner's user, where a mapping is about to tell it
+	ExternalID string `json:"external_id,omitempty"`
+	CreatedBy  string `json:"created_by"`
+	Warning    string `json:"warning,omitempty"`
 }
 
 func toJSONMapping(m store.Mapping) jsonMapping {

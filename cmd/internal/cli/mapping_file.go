@@ -7,6 +7,7 @@ import (
 	"text/tabwriter"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/web/admin"
@@ -15,11 +16,14 @@ import (
 // shownEffects is how many people a change is shown for.
 const shownEffects = 50
 
+// shownExternalID is how much of an owner's external_id is shown, in bytes: all that Constant Contact takes.
+const shownExternalID = 255
+
 type mappingExportCmd struct{}
 
 // Help is shown by mapping export --help.
 func (mappingExportCmd) Help() string {
-	return "Owners stand in it with the external_id of their user. A new one is added by mapping add, and not by a file." +
+	return "Owners stand in it with the external_id of their user, so that the file can be read into another store." +
 		"\n\nExample:\n\n    ssobridge mapping export > mappings.yaml"
 }
 
@@ -37,7 +41,7 @@ type mappingPlanCmd struct {
 
 // Help is shown by mapping plan --help.
 func (mappingPlanCmd) Help() string {
-	return `The file holds the whole set: what it does not name would be removed, except owners and mappings that are off. Exit codes: 0 nothing would change, 3 there are differences, 2 the file has faults.
+	return `The file holds the whole set: what it does not name would be removed, except owners and mappings that are off. It can add owners, with their external_id; those that are stored are changed and removed one by one. Exit codes: 0 nothing would change, 3 there are differences, 2 the file has faults.
 
 Examples:
 
@@ -82,7 +86,11 @@ func showEffects(p *server.App, s *invocation, id int64, change mapping.Change) 
 		s.printf("- %s\n", describeMapping(m))
 	}
 	for _, m := range change.Add {
-		s.printf("+ %s\n", describeMapping(m))
+		text := describeMapping(m)
+		if id := change.OwnersID(m); id != "" {
+			text += ", external_id " + plaintext.Line(id, shownExternalID)
+		}
+		s.printf("+ %s\n", text)
 	}
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	shown := 0

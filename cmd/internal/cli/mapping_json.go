@@ -49,7 +49,9 @@ func toJSONChange(id int64, change mapping.Change, saved bool) jsonMappingChange
 		j.Remove = append(j.Remove, toJSONMapping(m))
 	}
 	for _, m := range change.Add {
-		j.Add = append(j.Add, toJSONMapping(m))
+		one := toJSONMapping(m)
+		one.ExternalID = change.OwnersID(m)
+		j.Add = append(j.Add, one)
 	}
 	return j
 }

@@ -11,7 +11,7 @@ import (
 )
 
 type previewCmd struct {
-	User    string `required:"" placeholder:"LOGIN" help:"The login name, as the person types it."`
+	User    string `required:"" placeholder:"LOGIN" help:"The login name as the person types it, SOURCE:LOGIN for somebody of a source, or the person id."`
 	SP      string `required:"" name:"sp" placeholder:"ENTITY_ID" help:"The service provider, as sp list shows it."`
 	Account string `placeholder:"ID" help:"The client account, where the person has several."`
 	asJSON
@@ -19,7 +19,7 @@ type previewCmd struct {
 
 // Help is shown by preview --help.
 func (previewCmd) Help() string {
-	return `It shows the assertion that the person would get by a launch, built by the code that builds real ones, and beside each value the setting, template or directory attribute that gave it. The assertion is marked as a preview, is not signed and its time is over, so nobody takes it for one. Nothing is stored or sent, no password is asked, and nobody but the directory is called.
+	return `It shows the assertion that the person would get by a launch, built by the code that builds real ones, and beside each value the setting, template or directory attribute that gave it. The assertion is marked as a preview, is not signed and its time is over, so nobody takes it for one. Nothing is stored or sent, no password is asked, and nobody but the directory is called. Of people of other sources it is what their last token gives.
 
 Exit code 1 says that the person would be refused, and the error says why.
 

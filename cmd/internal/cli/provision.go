@@ -24,8 +24,8 @@ type provisionCmd struct {
 	Status    provisionStatusCmd    `cmd:"" help:"Show the queue, the plan that is being applied, the budget and what is in the way."`
 	Retry     provisionRetryCmd     `cmd:"" help:"Try failed or waiting users again now."`
 	Readiness provisionReadinessCmd `cmd:"" help:"Show which share of each mapping's people has its user, and when all would."`
-	Hold      provisionHoldCmd      `cmd:"" help:"Hold back creations by plans."`
-	Release   provisionReleaseCmd   `cmd:"" help:"Lift the hold on creations."`
+	Hold      provisionHoldCmd      `cmd:"" help:"Pause provisioning as a whole: no plan creates anybody."`
+	Release   provisionReleaseCmd   `cmd:"" help:"Resume provisioning after provision hold or a restore."`
 }
 
 type provisionPlanCmd struct {
@@ -206,10 +206,11 @@ type jsonForecast struct {
 	TodayShare float64   `json:"today_share"`
 	Days       int       `json:"days"`
 	Ends       time.Time `json:"ends"`
+	UsedUp     string    `json:"used_up,omitempty"`
 }
 
 func toJSONForecast(f provisioning.Forecast) jsonForecast {
-	return jsonForecast{f.Calls, f.PerSecond, f.Takes.Seconds(), f.Left, f.TodayShare, f.Days, f.Ends}
+	return jsonForecast{f.Calls, f.PerSecond, f.Takes.Seconds(), f.Left, f.TodayShare, f.Days, f.Ends, f.UsedUp}
 }
 
 type jsonItem struct {
@@ -320,6 +321,9 @@ func forecastText(f provisioning.Forecast) string {
 		text += fmt.Sprintf(" and %.0f %% of the %d that background work may still make today", 100*f.TodayShare, f.Left)
 	} else {
 		text += "; background work may make none today any more"
+		if f.UsedUp != "" {
+			text += ", since " + f.UsedUp
+		}
 	}
 	if f.Days > 1 {
 		text += fmt.Sprintf(": over %d days, until about %s", f.Days, f.Ends.Format("2006-01-02 15:04 MST"))

@@ -191,10 +191,14 @@ func progressText(ctx context.Context, p *server.App, plan store.Plan, rate floa
 	if err != nil {
 		return text
 	}
-	if left := b.Background - b.Used; left > 0 && !b.Exhausted {
+	fault, _ := provisioning.UsedUp(b)
+	switch left := b.Background - b.Used; {
+	case fault != "":
+		text += ", " + fault + ": goes on at 00:00 UTC"
+	case left > 0:
 		text += fmt.Sprintf(", %d calls left today", left)
-	} else {
-		text += ", today's calls are used up: goes on at 00:00 UTC"
+	default:
+		text += ", the day's calls for plans are used up: goes on at 00:00 UTC"
 	}
 	if state, err := p.Store.Breaker().State(ctx); err == nil && state.Cause != "" {
 		text += ", stopped: " + admin.CallsStopped(state.Cause)

@@ -54,7 +54,7 @@ func (c *provisionStatusCmd) Run(s *invocation, p *server.App) error {
 		return s.object(st)
 	}
 	if st.Hold != nil {
-		s.printf("HELD since %s by %s (%s): no plan creates anybody; ssobridge provision release lifts it\n",
+		s.printf("PAUSED since %s by %s (%s): no plan creates anybody; ssobridge provision release ends it\n",
 			st.Hold.Since.Format(time.DateTime+" MST"), st.Hold.By, st.Hold.Reason)
 	}
 	if st.Stopped != nil {
@@ -155,13 +155,16 @@ type budgetStatus struct {
 	PerSecond  float64   `json:"per_second"`
 	Rate       float64   `json:"rate"`
 	Throttled  int       `json:"throttled"`
-	Exhausted  bool      `json:"exhausted"`
+	Exhausted  bool      `json:"exhausted"` // Constant Contact itself said so
+	UsedUp     string    `json:"used_up,omitempty"`
+	Fix        string    `json:"fix,omitempty"`
 	Reset      time.Time `json:"reset"`
 }
 
 func toBudgetStatus(b store.BudgetStatus) budgetStatus {
+	fault, fix := provisioning.UsedUp(b)
 	return budgetStatus{b.Used, b.Used - b.UsedRetry - b.UsedPlan, b.UsedRetry, b.UsedPlan, b.Limit, b.Background,
-		b.PerSecond, b.Rate, b.Throttled, b.Exhausted, b.Reset}
+		b.PerSecond, b.Rate, b.Throttled, b.Exhausted, fault, fix, b.Reset}
 }
 
 func (b budgetStatus) text() string {
@@ -176,11 +179,8 @@ func (b budgetStatus) text() string {
 		text += ", so the rate is lowered for a while: does another program use this API key? Then set " +
 			"constant_contact.limits.share"
 	}
-	if b.Exhausted {
-		text += "; Constant Contact itself says that the day is used up, until the reset"
-		if b.Used < b.Limit {
-			text += ": does another program use this API key, or is the partner's quota below constant_contact.limits.per_day?"
-		}
+	if b.UsedUp != "" {
+		text += "; " + b.UsedUp + ": " + b.Fix
 	}
 	return text
 }
@@ -318,19 +318,19 @@ type provisionHoldCmd struct {
 
 // Help is shown by provision hold --help.
 func (provisionHoldCmd) Help() string {
-	return `While creations are held, no plan creates anybody. Sign-ins go on: who is not known is created, and when Constant Contact answers that the user exists already, it counts as the person's own (state assumed). A restore begins a hold by itself.
+	return `While provisioning is paused, no plan creates anybody. Sign-ins go on: who is not known is created, and when Constant Contact answers that the user exists already, it counts as the person's own (state assumed). A restore pauses provisioning by itself.
 
 Example:
 
     ssobridge provision hold --ledger-lost`
 }
 
-// Run begins a hold.
+// Run pauses provisioning.
 func (c *provisionHoldCmd) Run(s *invocation, p *server.App) error {
 	if err := p.Plans().PauseAll(s.ctx, s.scope(), c.LedgerLost, actor(s.environ)); err != nil {
 		return err
 	}
-	s.printf("creations by plans are held; lift it with ssobridge provision release\n")
+	s.printf("provisioning is paused: no plan creates anybody until ssobridge provision release\n")
 	return s.object(jsonHeld{true, c.LedgerLost})
 }
 
@@ -344,18 +344,18 @@ type provisionReleaseCmd struct{ asJSON }
 
 // Help is shown by provision release --help.
 func (provisionReleaseCmd) Help() string {
-	return `Before you lift a hold that a restore began, mark the users that the backup had forgotten: ssobridge provision plan, then ssobridge users adopt --plan. Afterwards Constant Contact's answer that a user exists already is a conflict again.
+	return `Before you end a pause that a restore began, mark the users that the backup had forgotten: ssobridge provision plan, then ssobridge users adopt --plan. Afterwards Constant Contact's answer that a user exists already is a conflict again.
 
 Example:
 
     ssobridge provision release`
 }
 
-// Run lifts the hold.
+// Run resumes provisioning.
 func (provisionReleaseCmd) Run(s *invocation, p *server.App) error {
 	if err := p.Plans().ResumeAll(s.ctx, s.scope(), actor(s.environ)); err != nil {
 		return err
 	}
-	s.printf("creations are no longer held\n")
+	s.printf("provisioning is resumed: plans create users again\n")
 	return s.object(jsonHeld{})
 }

@@ -47,7 +47,7 @@ func (restoreCmd) Help() string {
 
 Without a file: a database that pg_restore, a point-in-time recovery or a copied file has put back is settled. ssobridge serve does this by itself where the revocation journal is whole, and else serves nothing until this command was given with --yes.
 
-What was revoked since the backup is revoked again, by the revocation journal in state_dir: removed second factors, used recovery codes and invitations, suspended users, retired keys, removed mappings and service providers. The last word counts: who was resumed since stays resumed. All sessions end.
+What was revoked since the backup is revoked again, by the revocation journal in state_dir: removed second factors, used recovery codes and invitations, suspended users, retired keys, removed mappings and service providers, revoked API tokens. The last word counts: who was resumed since stays resumed. All sessions end.
 
 Without a whole journal, invitations and recovery codes are void, suspended users stay suspended, second factors stay good for client accounts, those of people with a role in the admin console are listed and open it only after an invitation has confirmed each (ssobridge admin invite LOGIN), as do those of people who get a role later, and keys, service providers and mappings are listed with their last change. Nothing is done until --yes.
 
@@ -158,7 +158,8 @@ func (c *restoreCmd) follow(s *invocation, cfg config.Config) error {
 	if _, err := os.Stat(server.NewJournal(&cfg, nil, s.now, s.log()).Path()); err != nil {
 		return nil // there is none to go on with; one that began now would seem whole
 	}
-	p, err := server.OpenUnsettled(s.ctx, cfg, s.log())
+	// As it is: where the copy is refused, the program of the version before goes on with it.
+	p, err := server.OpenAsIs(s.ctx, cfg, s.log())
 	if err != nil {
 		s.log().Info("the database that is replaced can't be read", "error", err)
 		return nil
@@ -338,8 +339,8 @@ func (c consoleFactors) list(s *invocation) {
 
 func settledText(d store.Settled) string {
 	text := fmt.Sprintf("%d second factors, recovery codes of %d people, %d invitations, %d suspended users, %d keys, "+
-		"%d mappings, %d service providers; %d sessions ended",
-		d.Factors, d.Codes, d.Invitations, d.Users, d.Keys, d.Mappings, d.Providers, d.Sessions)
+		"%d mappings, %d service providers, %d API tokens, %d sources; %d sessions ended",
+		d.Factors, d.Codes, d.Invitations, d.Users, d.Keys, d.Mappings, d.Providers, d.Tokens, d.Sources, d.Sessions)
 	if d.Unconfirmed > 0 {
 		text += fmt.Sprintf("; %d second factors open the admin console only after an invitation", d.Unconfirmed)
 	}
@@ -356,9 +357,9 @@ func listUnknown(p *server.App, s *invocation, try store.Settled) error {
 	if err != nil {
 		return err
 	}
-	s.printf("\nVoid from now on: %d invitations, and the recovery codes of %d people. Removed since, as far as is "+
+	s.printf("\nVoid from now on: %d invitations, %d API tokens, and the recovery codes of %d people. Removed since, as far as is "+
 		"known: %s.\n",
-		try.Invitations, try.Codes, settledText(try))
+		try.Invitations, try.Tokens, try.Codes, settledText(try))
 	s.printf("%d suspended users stay suspended. Users that were suspended since the backup are not: see ssobridge "+
 		"users suspend.\n", suspended[store.Suspended])
 

@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 
 			"sandbox": sandboxCommand,
 			"secrets": secretsCommand,
+			"token":   tokenCommand,
 			"softhsm": softHSMCommand,
 			"code":    codeCommand,
 			"json":    jsonCommand,

@@ -114,6 +114,20 @@ func secretsCommand(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("OLD_SECRET", found[1][1])
 }
 
+// tokenCommand sets the variable TOKEN to the id of the live API token of a name.
+func tokenCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: token NAME")
+	}
+	ts.Check(ts.Exec("ssobridge", "tokens", "list"))
+	found := regexp.MustCompile(`(?m)^([a-z2-7]{10}) +` + regexp.QuoteMeta(args[0]) + ` +live `).FindStringSubmatch(
+		ts.ReadFile("stdout"))
+	if found == nil {
+		ts.Fatalf("there is no such token")
+	}
+	ts.Setenv("TOKEN", found[1])
+}
+
 // softHSMCommand writes SoftHSM's configuration and sets SOFTHSM to its library.
 func softHSMCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 0 {

@@ -20,6 +20,7 @@ type spCmd struct {
 	Approve            spApproveCmd            `cmd:"" help:"Take changed keys and addresses that a refresh has found."`
 	ReleaseNameID      spReleaseNameIDCmd      `cmd:"" name:"release-name-id" help:"Let the next person have a NameID that somebody got before."`
 	Remove             spRemoveCmd             `cmd:"" help:"Remove a service provider."`
+	Undo               spUndoCmd               `cmd:"" help:"Undo the last change of a service provider, or its removal, within ten minutes."`
 }
 
 type spListCmd struct{ asJSON }
@@ -107,4 +108,25 @@ func (c *spRemoveCmd) Run(s *invocation, p *server.App) error {
 		EntityID string `json:"entity_id"`
 		Removed  bool   `json:"removed"`
 	}{store.TrimTyped(c.EntityID), true})
+}
+
+type spUndoCmd struct {
+	asJSON
+
+	EntityID string `arg:"" help:"Its entity id."`
+}
+
+// Help is shown by sp undo --help.
+func (spUndoCmd) Help() string {
+	return "It is refused where another change came after, metadata that was read again included.\n\nExample:\n\n    " +
+		"ssobridge sp undo https://wiki.example.com/saml"
+}
+
+// Run makes it what it was.
+func (c *spUndoCmd) Run(s *invocation, p *server.App) error {
+	if err := p.Providers().Undo(s.ctx, s.scope(), c.EntityID, time.Time{}, s.event("", "")); err != nil {
+		return err
+	}
+	s.printf("undid the last change of %s\n", store.TrimTyped(c.EntityID))
+	return s.provider(p, store.TrimTyped(c.EntityID))
 }

@@ -31,6 +31,8 @@ type jsonSheet struct {
 	Provider     *jsonSheetFor     `json:"service_provider,omitempty"`
 	Contact      []string          `json:"contact"`
 	Certificates []jsonCertificate `json:"certificates"`
+	// Questions are what the service provider has to confirm or to tell.
+	Questions []admin.SheetQuestion `json:"questions"`
 }
 
 type jsonSheetFor struct {
@@ -77,6 +79,7 @@ func toJSONSheet(sheet admin.Sheet) jsonSheet {
 	j := jsonSheet{
 		Date: sheet.Date, EntityID: sheet.EntityID, SSO: sheet.SSO, Metadata: sheet.Metadata,
 		Contact: append([]string{}, sheet.Contact...), Certificates: []jsonCertificate{},
+		Questions: sheet.Questions(),
 	}
 	if sp := sheet.Provider; sp != nil {
 		j.Provider = &jsonSheetFor{sp.EntityID, sp.NameID, sp.NameIDFormat, map[string]string{}, signedParts(sp)}
@@ -109,9 +112,6 @@ func printSheet(s *invocation, sheet admin.Sheet) error {
 	} else {
 		line("Constant Contact", "not registered yet")
 	}
-	if question := sheet.Question(); question != "" {
-		line("Please tell us", question)
-	}
 	for _, contact := range sheet.Contact {
 		line("Contact", contact)
 	}
@@ -120,6 +120,13 @@ func printSheet(s *invocation, sheet admin.Sheet) error {
 	}
 	if len(sheet.Contact) == 0 {
 		fmt.Fprintln(s.stderr, "hint: set metadata.technical_contact_mail so that they know whom to contact")
+	}
+	s.printf("\nPlease confirm what is on record, and tell us the rest\n")
+	for _, q := range sheet.Questions() {
+		s.printf("- %s\n", q.Text)
+		for _, known := range q.Known {
+			s.printf("  on record: %s\n", plainText(known))
+		}
 	}
 	for _, key := range sheet.Certificates {
 		s.printf("\nSigning certificate %s (%s, %s)\nFingerprint (SHA-256): %s\nValid until: %s UTC\n", key.ID, key.State,

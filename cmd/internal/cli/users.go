@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 	"time"
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -26,6 +28,7 @@ type usersCmd struct {
 	CreateAgain usersCreateAgainCmd `cmd:"" help:"Create an SSO user again who is missing at Constant Contact."`
 	Suspend     usersSuspendCmd     `cmd:"" help:"Stop an SSO user: no sign-ins, no creation."`
 	Resume      usersResumeCmd      `cmd:"" help:"Let a suspended SSO user go on."`
+	MoveSource  usersMoveSourceCmd  `cmd:"" help:"Move people from the directory to a source of people, without second users."`
 	Work        usersWorkCmd        `cmd:"" help:"List the manual tasks at Constant Contact."`
 	Done        usersDoneCmd        `cmd:"" help:"Note that a manual task was done."`
 	Forget      usersForgetCmd      `cmd:"" help:"Remove all that tells who a person is."`
@@ -348,14 +351,14 @@ func printAdoptions(s *invocation, counts map[store.Adoption]int) {
 }
 
 type usersWorkCmd struct {
-	Kind string `enum:",leaver,drift" default:"" help:"leaver or drift."`
+	Kind string `enum:",leaver,drift,data" default:"" help:"leaver, drift or data."`
 	Done bool   `help:"What was ticked off."`
 	asJSON
 }
 
 // Help is shown by users work --help.
 func (usersWorkCmd) Help() string {
-	return `leaver: the person's access has ended here, at once; their user still stands at Constant Contact and may have a password there: delete it by hand. drift: the mappings give another role than Constant Contact was told: change it by hand.
+	return `leaver: the person's access has ended here, at once; their user still stands at Constant Contact and may have a password there: delete it by hand. drift: the mappings give another role than Constant Contact was given: change it by hand. data: the directory has another name or mail address than Constant Contact was given: change it by hand; the task goes away by itself when the directory has the old one again.
 
 Example:
 
@@ -366,7 +369,7 @@ Example:
 func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	if !c.JSON {
-		fmt.Fprintln(w, "SINCE\tKIND\tPERSON\tLOGIN\tNAME\tACCOUNT\tTOLD\tNOW\tWHY\tDONE")
+		fmt.Fprintln(w, "SINCE\tKIND\tPERSON\tLOGIN\tNAME\tACCOUNT\tGIVEN\tNOW\tWHY\tDONE")
 	}
 	for f := (store.ManualTaskFilter{Kind: c.Kind, Done: c.Done, Limit: 1000}); ; {
 		list, err := p.Users().Tasks(s.ctx, s.scope(), f)
@@ -384,8 +387,12 @@ func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 			if !one.DoneAt.IsZero() {
 				done = one.DoneAt.Format(time.DateOnly) + " by " + one.DoneBy
 			}
+			given, now, why := string(one.Current), cmp.Or(string(one.Role), "none"), one.Why
+			if changes := admin.DataChanges(one); len(changes) > 0 {
+				given, now, why = dataColumns(changes)
+			}
 			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", one.Since.Format(time.DateOnly), one.Kind, one.Person,
-				one.Login, one.Name, one.Account, one.Current, cmp.Or(string(one.Role), "none"), one.Why, done)
+				one.Login, one.Name, one.Account, given, now, why, done)
 		}
 		if len(list) < f.Limit {
 			return w.Flush()
@@ -394,22 +401,44 @@ func (c *usersWorkCmd) Run(s *invocation, p *server.App) error {
 	}
 }
 
+// dataColumns are the columns of a task about changed data: what Constant Contact was given, what the directory has,
+// and which fields these are.
+func dataColumns(changes []admin.DataChange) (given, now, why string) {
+	var from, to, fields []string
+	for _, c := range changes {
+		from, to = append(from, plaintext.Line(c.From, 100)), append(to, plaintext.Line(c.To, 100))
+		fields = append(fields, c.Words())
+	}
+	return strings.Join(from, ", "), strings.Join(to, ", "),
+		"the directory has another " + strings.Join(fields, " and ")
+}
+
 type jsonWork struct {
 	Kind    string          `json:"kind"`
 	Person  store.PersonID  `json:"person_id"`
 	Login   string          `json:"login"`
 	Name    string          `json:"name"`
 	Account store.AccountID `json:"account"`
-	Current store.Role      `json:"told_role"`
+	Current store.Role      `json:"told_role,omitempty"`
 	Role    store.Role      `json:"role,omitempty"`
 	Why     string          `json:"why"`
+	Changes []jsonChange    `json:"changes,omitempty"` // of kind data
 	Since   time.Time       `json:"since"`
 	DoneAt  *time.Time      `json:"done_at,omitempty"`
 	DoneBy  string          `json:"done_by,omitempty"`
 }
 
+type jsonChange struct {
+	Field string `json:"field"`
+	From  string `json:"from"`
+	To    string `json:"to"`
+}
+
 func toJSONWork(w store.ManualTask) jsonWork {
-	j := jsonWork{w.Kind, w.Person, w.Login, w.Name, w.Account, w.Current, w.Role, w.Why, w.Since, nil, w.DoneBy}
+	j := jsonWork{w.Kind, w.Person, w.Login, w.Name, w.Account, w.Current, w.Role, w.Why, nil, w.Since, nil, w.DoneBy}
+	for _, c := range admin.DataChanges(w) {
+		j.Changes = append(j.Changes, jsonChange(c))
+	}
 	if !w.DoneAt.IsZero() {
 		j.DoneAt = &w.DoneAt
 	}

@@ -94,7 +94,7 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 		return err
 	}
 	printAdoptions(s, counts)
-	s.printf("creations are held: look at ssobridge users list --state assumed, confirm them (users confirm), then " +
+	s.printf("creations are paused: look at ssobridge users list --state assumed, confirm them (users confirm), then " +
 		"ssobridge provision release\n")
 	return s.object(jsonAdoptions{Plan: plan.ID, Counts: counts, Saved: true})
 }
@@ -268,12 +268,12 @@ func (c *usersResumeCmd) Run(s *invocation, p *server.App) error {
 
 type usersDoneCmd struct {
 	oneUser
-	Kind string `enum:"leaver,drift" default:"leaver" help:"What was done: leaver (the user was deleted) or drift (the role was changed)."`
+	Kind string `enum:"leaver,drift,data" default:"leaver" help:"What was done: leaver (the user was deleted), drift (the role was changed) or data (name or mail address were changed)."`
 }
 
 // Help is shown by users done --help.
 func (usersDoneCmd) Help() string {
-	return `leaver: the user was deleted at Constant Contact; the ledger forgets them, and if the person comes back a new one is created. drift: the role was changed there; the ledger notes it.
+	return `leaver: the user was deleted at Constant Contact; the ledger forgets them, and if the person comes back a new one is created. drift: the role was changed there; the ledger notes it. data: name or mail address were changed there, as users work shows them; the ledger notes them.
 
 Example:
 

@@ -23,7 +23,7 @@ type usersForgetCmd struct {
 
 // Help is shown by users forget --help.
 func (usersForgetCmd) Help() string {
-	return `Removes all that tells who a person is: users in the ledger, sessions, started sign-ins, traces, known browsers, work by hand, and the names in plans and in orders of client accounts. Audit events stay and name the person by id alone, so audit verify goes on holding; nobody can look the name up any more. Backups that were made before still hold the person.
+	return `Removes all that tells who a person is: users in the ledger, sessions, started sign-ins, traces, known browsers, work by hand, what a source's tokens said, and the names in plans and in orders of client accounts. Audit events stay and name the person by id alone, so audit verify goes on holding; nobody can look the name up any more. Backups that were made before still hold the person.
 
 It is refused while the person may have a user at Constant Contact, since only the ledger knows of it: delete it there first, then give --deleted. If the person comes back and the user was not deleted after all, Constant Contact refuses the second one, and it waits for an admin.
 
@@ -55,7 +55,8 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 		{f.Users, "users of the ledger"}, {f.Sessions, "sessions"}, {f.SignIns, "started sign-ins"},
 		{f.Browsers, "known browsers"},
 		{f.Traces, "traces"}, {f.Work, "items of work by hand"}, {f.Items, "items of plans, which stay without names"},
-		{f.Factors, "second factors"}, {f.Names, "names in lists"},
+		{f.Factors, "second factors"}, {f.Names, "names in lists"}, {f.Claims, "records of what a source said"},
+		{f.Moves, "moves to a source"},
 		{f.Requests, "orders of client accounts, which stay without names"},
 	} {
 		if part.n > 0 {

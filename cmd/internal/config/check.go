@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"maps"
 	"net"
-	"net/netip"
 	"net/url"
 	"os"
 	"regexp"
@@ -22,7 +21,6 @@ import (
 
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
-	"ssobridge/idp/mfa"
 	"ssobridge/idp/netname"
 	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
@@ -43,12 +41,16 @@ func checkConfig(c *Config, f *faults) {
 	checkStore(c, f)
 	checkToken(c, f)
 	checkDirectory(c, f)
+	checkSources(c, f)
+	checkWays(c, f)
 	checkConstantContact(c, f)
 	checkProvisioning(c, f)
 	checkTimes(c, f)
 	checkConsole(c, f)
 	checkMetadata(c, f)
+	checkNotices(c, f)
 	checkPages(c, f)
+	checkTracing(c, f)
 }
 
 // required says that a key without default has no value.
@@ -83,17 +85,7 @@ func checkAddresses(c *Config, f *faults) {
 			f.add("metrics.listen", "is the same as listen", "give the metrics a port of their own")
 		}
 	}
-	for _, p := range c.TrustedProxies {
-		switch prefix, err := parsePrefix(p); {
-		case err != nil:
-			f.add("trusted_proxies", plaintext.Quote(p)+" is neither an address nor a network",
-				"write for example 10.0.0.7 or 10.1.0.0/16")
-		case prefix.Addr().Is4In6():
-			// Addresses are compared in their own form, which this one never is: all clients would have the proxy's.
-			f.add("trusted_proxies", plaintext.Quote(p)+" is an IPv4 network in the form of IPv6, and matches nobody",
-				"write it as IPv4, such as 10.1.0.0/16")
-		}
-	}
+	checkNetworks("trusted_proxies", c.TrustedProxies, f)
 	switch {
 	case (c.TLS.Cert == "") != (c.TLS.Key == ""):
 		f.add("tls", "cert and key belong together, and one is missing", "give both, or neither")
@@ -219,6 +211,10 @@ func checkDirectory(c *Config, f *faults) {
 	if c.Directory.BindDN != "" && c.Directory.BindPassword == "" && c.Directory.BindPasswordFile == "" {
 		f.add("directory.bind_password_file", "is missing", "name the file with the password of bind_dn, or set "+
 			variable("directory.bind_password"))
+	}
+	if c.Directory.PasswordChange && c.Directory.Insecure {
+		f.add("directory.password_change", "passwords are changed over TLS only, and directory.insecure is set",
+			"write ldaps:// into directory.urls or set directory.start_tls, and remove directory.insecure")
 	}
 	d, err := directory.New(c.DirectoryOptions(time.Now, slog.New(slog.DiscardHandler)))
 	if err == nil {
@@ -425,81 +421,18 @@ func (l Log) MinLevel() slog.Level { return logLevels[l.Level] }
 
 var colorPattern = regexp.MustCompile(`^#[0-9a-fA-F]{6}$`)
 
-func checkPages(c *Config, f *faults) {
-	b := &c.Branding
-	if n := utf8.RuneCountInString(b.Name); n < 1 || n > 80 {
-		f.add("branding.name", fmt.Sprintf("has %d characters", n), "write 1 to 80")
-	}
-	if b.Logo != "" {
-		if _, _, err := ReadLogo(b.Logo); err != nil {
-			f.add("branding.logo", "can't be used: "+err.Error(), "give a PNG, JPEG, WebP or SVG file of at most 256 KiB")
+// checkNetworks checks a list of addresses and networks.
+func checkNetworks(key string, texts []string, f *faults) {
+	for _, text := range texts {
+		switch _, err := netname.ParseNetwork(text); {
+		case errors.Is(err, netname.ErrMappedNetwork):
+			f.add(key, plaintext.Quote(text)+" is an IPv4 network in the form of IPv6, and matches nobody",
+				"write it as IPv4, such as 10.1.0.0/16")
+		case err != nil:
+			f.add(key, plaintext.Quote(text)+" is neither an address nor a network",
+				"write for example 10.0.0.7 or 10.1.0.0/16")
 		}
 	}
-	if !colorPattern.MatchString(b.Color) {
-		f.add("branding.color", plaintext.Quote(b.Color)+" is not a colour",
-			`write # and six hexadecimal digits, in quotes: "#1856ed"`)
-	}
-	checkLink("branding.help_url", b.HelpURL, true, f)
-	checkLink("branding.forgotten_password_url", b.ForgottenPasswordURL, false, f)
-	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
-		f.add("log.format", plaintext.Quote(c.Log.Format)+" is unknown", "write json or text")
-	}
-	for key, dn := range map[string]string{
-		"console.viewer_group": c.Console.ViewerGroup, "console.operator_group": c.Console.OperatorGroup,
-		"console.admin_group": c.Console.AdminGroup,
-	} {
-		if _, err := directory.NormalDN(dn); dn != "" && err != nil {
-			f.add(key, plaintext.Quote(dn)+" is not a DN",
-				"write the group's DN, such as cn=sso-admins,ou=groups,dc=example,dc=com")
-		}
-	}
-	for key, policy := range map[string]string{"second_factor.console": c.SecondFactor.Console,
-		"second_factor.people": c.SecondFactor.People} {
-		if _, err := mfa.ParsePolicy(policy); err != nil {
-			f.add(key, plaintext.Quote(policy)+" is no policy for second factors", "write off, offered or required")
-		}
-	}
-	if d := c.SecondFactor.ConfirmAfter; d < time.Minute || d > 30*24*time.Hour {
-		f.add("second_factor.confirm_after", d.String()+" is not from 1m to 720h",
-			"write how long its owner has to notice a factor that somebody else has added, such as 24h")
-	}
-	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") ||
-		strings.ContainsFunc(class, unicode.IsSpace) {
-		f.add("second_factor.authn_context", plaintext.Quote(class)+" is not a URI",
-			"write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
-	}
-	if !slices.Contains([]string{libcryptoAuto, LibcryptoOff}, c.Signing.Libcrypto) {
-		f.add("signing.libcrypto", plaintext.Quote(c.Signing.Libcrypto)+" is unknown", "write auto or off")
-	}
-	if _, ok := logLevels[c.Log.Level]; !ok {
-		f.add("log.level", plaintext.Quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")
-	}
-}
-
-// checkLink accepts https, and mailto where mail is. The link stands on pages, so
-// javascript: and its like must never pass.
-func checkLink(key, value string, mail bool, f *faults) {
-	if value == "" {
-		return
-	}
-	u, err := url.Parse(value)
-	if err == nil && (u.Scheme == "https" && u.Host != "" || mail && u.Scheme == "mailto" && u.Opaque != "") {
-		return
-	}
-	fix := "write an https:// address"
-	if mail {
-		fix += " or mailto:"
-	}
-	f.add(key, plaintext.Quote(value)+" is not such a link", fix)
-}
-
-// parsePrefix reads an address or a network.
-func parsePrefix(s string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(addr, addr.BitLen()), nil
-	}
-	p, err := netip.ParsePrefix(s)
-	return p.Masked(), err
 }
 
 // eachError takes a joined error apart.

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"log/slog"
 	"time"
 
 	"ssobridge/idp"
@@ -91,6 +90,8 @@ type Config struct {
 	TLS TLS `yaml:"tls"`
 
 	// Addresses or networks of the proxies whose X-Forwarded-For header is believed.
+	// Bits behind the length of a network are dropped: 10.1.2.3/16 is 10.1.0.0/16. An
+	// IPv4 network is written as such, and not in the form of IPv6.
 	// Only the client's address is taken from it, never scheme or host.
 	// Default none.
 	// Example: [10.0.0.7, 10.1.0.0/16]
@@ -98,6 +99,12 @@ type Config struct {
 
 	// The directory with the people: OpenLDAP, Active Directory or another LDAP server.
 	Directory Directory `yaml:"directory"`
+
+	// Sources of people beside the directory, each under a short name that never changes, since it is part of its people's
+	// ids. docs/signed-launch.md shows how an application sends its people.
+	// Default none: people come from the directory alone.
+	// Example: {portal: {issuer: "https://portal.example.com", jwks_url: "https://portal.example.com/jwks.json"}}
+	Sources map[string]Source `yaml:"sources"`
 
 	// Constant Contact's partner API and how it knows this partner.
 	ConstantContact ConstantContact `yaml:"constant_contact"`
@@ -118,6 +125,9 @@ type Config struct {
 	// console.
 	Console Console `yaml:"console"`
 
+	// The REST API, for programs.
+	API API `yaml:"api"`
+
 	// What is asked for beside the password: a code of an authenticator app, a passkey, or a recovery code.
 	SecondFactor SecondFactor `yaml:"second_factor"`
 
@@ -129,6 +139,9 @@ type Config struct {
 
 	// What is kept of how each sign-in went.
 	Traces Traces `yaml:"traces"`
+
+	// Notices of what happens, by mail, webhooks, Slack and Teams.
+	Notices Notices `yaml:"notices"`
 
 	// Signing out at all services at once.
 	Logout Logout `yaml:"logout"`
@@ -145,6 +158,9 @@ type Config struct {
 
 	// Figures for Prometheus.
 	Metrics Metrics `yaml:"metrics"`
+
+	// Spans for OpenTelemetry.
+	Tracing Tracing `yaml:"tracing"`
 
 	secretKeys []Secret // what the files in SecretKeys hold
 	origin     origin   // where the values come from
@@ -192,96 +208,6 @@ type Traces struct {
 	// Default 720h.
 	// Example: 720h
 	Keep time.Duration `yaml:"keep"`
-}
-
-// Console says who may use the admin console. A role belongs to the members of
-// one group of the directory, direct or nested; who is in several has the highest.
-type Console struct {
-	// The DN of the group whose members may look at everything and change nothing.
-	// Default none.
-	// Example: cn=sso-viewers,ou=groups,dc=example,dc=com
-	ViewerGroup string `yaml:"viewer_group"`
-
-	// The DN of the group whose members may help people as well: try again, adopt,
-	// suspend, end sessions, apply plans, tick work off.
-	// Default none.
-	// Example: cn=sso-operators,ou=groups,dc=example,dc=com
-	OperatorGroup string `yaml:"operator_group"`
-
-	// The DN of the group whose members may change everything: mappings, client
-	// accounts, service providers, keys.
-	// Default none.
-	// Example: cn=sso-admins,ou=groups,dc=example,dc=com
-	AdminGroup string `yaml:"admin_group"`
-
-	// Address and port of a listener for the console alone, with the same certificate as listen. The console and signing
-	// in to it are then served there, under public_url of this section, and not at listen, where /admin/ does not exist.
-	// Default none: the console is served at listen.
-	// Example: 10.20.0.5:8444
-	Listen string `yaml:"listen"`
-
-	// Scheme, host and port of that listener as browsers reach it. With the host of the other public_url and another port,
-	// sessions and passkeys are the same for both. Another host has sessions, a login and passkeys of its own; an
-	// authenticator app and recovery codes are good at both.
-	// Default none; required with listen of this section.
-	// Example: https://sso-admin.example.com:8444
-	PublicURL string `yaml:"public_url"`
-
-	// Networks from which the console is served; from elsewhere its pages don't exist, and no sign-in to it goes on.
-	// Clients are known by their address, so that the bridge's own TLS or trusted_proxies is needed, and the address of a
-	// trusted proxy itself is never let in. Commands need no console: whoever locks themselves out changes this.
-	// Default none: served to everybody.
-	// Example: [10.20.0.0/16, 192.0.2.7]
-	AllowFrom []string `yaml:"allow_from"`
-
-	// The console asks for a login, with the second factor, when nobody has opened a page or sent a form in it for so
-	// long. Live pages and searches as one types don't count, and a session in which only other services were used has no
-	// console. From 5m to 1h.
-	// Default 15m.
-	// Example: 15m
-	Idle time.Duration `yaml:"idle"`
-
-	// The console asks for a login at the latest so long after the one before, however much it is used. sessions.life ends
-	// it earlier where that is shorter. From 5m to 24h.
-	// Default 8h.
-	// Example: 8h
-	Life time.Duration `yaml:"life"`
-}
-
-// SecondFactor says what is asked for beside the password: off, offered or
-// required. offered asks those who have enrolled a second factor, and offers one to
-// others after a login; required has everybody enrol one before they go on.
-type SecondFactor struct {
-	// What the admin console asks for. With required, an administrator's first factor is
-	// enrolled with an invitation, which `ssobridge admin invite LOGIN` prints.
-	// Default required.
-	// Example: required
-	Console string `yaml:"console"`
-
-	// What client accounts ask for that have no policy of their own (`ssobridge accounts
-	// set-factor`), and other service providers.
-	// Default off.
-	// Example: offered
-	People string `yaml:"people"`
-
-	// The age from which a second factor counts for a service provider that demands one, if neither an invitation
-	// nor a confirmed factor stands for it: at a login after that, where its owner was shown at a login before
-	// that it was added, in the browser that they have used for longest. Until then such a service provider is
-	// answered NoAuthnContext. It never counts for the admin console by its age. From 1m to 30 days.
-	// Default 24h.
-	// Example: 24h
-	ConfirmAfter time.Duration `yaml:"confirm_after"`
-
-	// Whether a person's other sessions end when they add or remove a second factor.
-	// Default true.
-	// Example: true
-	EndOtherSessions bool `yaml:"end_other_sessions"`
-
-	// The authentication context class that a sign-in with a second factor is told by. Where
-	// a service provider asks for the class of a password alone, it gets that one.
-	// Default https://refeds.org/profile/mfa.
-	// Example: https://refeds.org/profile/mfa
-	AuthnContext string `yaml:"authn_context"`
 }
 
 // Store says where everything is kept.
@@ -376,19 +302,6 @@ type TLS struct {
 	Key string `yaml:"key"`
 }
 
-// Sessions says how long people stay signed in at the bridge.
-type Sessions struct {
-	// How long a session lasts without use.
-	// Default 1h.
-	// Example: 1h
-	Idle time.Duration `yaml:"idle"`
-
-	// How long a session lasts at most.
-	// Default 10h.
-	// Example: 10h
-	Life time.Duration `yaml:"life"`
-}
-
 // DirectoryCache says how old what is known of a person may be.
 type DirectoryCache struct {
 	// Groups and account state that were read longer ago are read again before the next assertion.
@@ -401,102 +314,6 @@ type DirectoryCache struct {
 	// Default 15m.
 	// Example: 15m
 	MaxStale time.Duration `yaml:"max_stale"`
-}
-
-// SignIn limits a sign-in.
-type SignIn struct {
-	// How long a started sign-in can be finished. At least 15m, since it is also the
-	// record that refuses a request that comes a second time.
-	// Default 1h.
-	// Example: 1h
-	Life time.Duration `yaml:"life"`
-
-	// How long a page waits for a new Constant Contact user before it says so and
-	// goes on by itself, 0s to 5s.
-	// Default 1s.
-	// Example: 1s
-	Patience time.Duration `yaml:"patience"`
-
-	// Wrong passwords for one person within login_window, by whatever spelling of the
-	// login, after which further tries are refused without asking the directory. The
-	// last two are reserved for browsers in which the person signed in before: others
-	// have two less, so that strangers can't shut anybody out. Set it below the
-	// directory's own lockout threshold, which check compares.
-	// Default 5.
-	// Example: 5
-	LoginFailures int `yaml:"login_failures"`
-
-	// How long after the last one wrong passwords are forgotten. Set it no shorter than
-	// the time after which the directory forgets them.
-	// Default 15m.
-	// Example: 15m
-	LoginWindow time.Duration `yaml:"login_window"`
-
-	// Started sign-ins without a session that one client address may have stored. It is of no
-	// effect but while a replica of the version before is running, during an upgrade: since
-	// then nothing is stored of a sign-in before the right password. It will go with the next version.
-	// Default 200.
-	// Example: 200
-	PendingPerAddress int `yaml:"pending_per_address"`
-
-	// Started sign-ins without a session that may be stored in all. Of no effect but during an
-	// upgrade, like pending_per_address.
-	// Default 20000.
-	// Example: 20000
-	PendingTotal int `yaml:"pending_total"`
-
-	// Bytes that a RelayState of a service provider may have, 80 to 16384. Many products
-	// put the whole address of the page into it that somebody wanted.
-	// Default 8192.
-	// Example: 8192
-	RelayStateMax int `yaml:"relay_state_max"`
-
-	// Ask for one click where another site leads a browser to a launch link, so that no
-	// site can sign somebody in unasked. Leave it off where action buttons stand on
-	// sites of other domains and should work with one click.
-	// Default false.
-	// Example: false
-	ConfirmLaunch bool `yaml:"confirm_launch"`
-}
-
-// Logout is about signing out at all services at once (SAML single logout).
-type Logout struct {
-	// Serve single logout at /saml/slo and name it in the metadata: service providers
-	// with a logout address can sign people out here and at each other, and the page
-	// /logout offers to sign out everywhere. Messages must be signed both ways, so
-	// each such service provider needs its signing certificate on record. Off, people
-	// sign out here alone.
-	// Default false.
-	// Example: true
-	Enabled bool `yaml:"enabled"`
-}
-
-// Branding is what the pages show of the partner.
-type Branding struct {
-	// The partner's name.
-	// Default Single sign-on.
-	// Example: Example Marketing
-	Name string `yaml:"name"`
-
-	// A picture: PNG, JPEG, WebP or SVG, at most 256 KiB.
-	// Default none.
-	// Example: /etc/ssobridge/logo.svg
-	Logo string `yaml:"logo"`
-
-	// The colour of buttons and links: # and six hexadecimal digits.
-	// Default #1856ed.
-	// Example: "#1856ed"
-	Color string `yaml:"color"`
-
-	// Where people find help: https, or mailto.
-	// Default none.
-	// Example: https://help.example.com/sso
-	HelpURL string `yaml:"help_url"`
-
-	// Where people set a new password: https.
-	// Default none.
-	// Example: https://password.example.com
-	ForgottenPasswordURL string `yaml:"forgotten_password_url"`
 }
 
 // Log is the log on standard error.
@@ -548,12 +365,14 @@ func Defaults() Config {
 		Sessions:       Sessions{Idle: time.Hour, Life: 10 * time.Hour},
 		DirectoryCache: DirectoryCache{TTL: time.Minute, MaxStale: 15 * time.Minute},
 		SignIn: SignIn{
-			Life: time.Hour, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
+			Life: time.Hour, Password: true, Patience: time.Second, LoginFailures: 5, LoginWindow: 15 * time.Minute,
 			RelayStateMax:     idp.DefaultRelayState,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
 		Console: Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
 		Traces:  Traces{Keep: 720 * time.Hour},
+		Tracing: Tracing{SampleRatio: 1, Queue: 2048},
+		Notices: Notices{SMTP: SMTP{Port: 587, TLS: SMTPStartTLS}, HeartbeatEvery: 24 * time.Hour, Lockouts: 20},
 		SecondFactor: SecondFactor{Console: string(mfa.Required), People: string(mfa.Off),
 			AuthnContext: idp.DefaultSecondFactorClass, ConfirmAfter: idp.DefaultConfirmAfter, EndOtherSessions: true},
 		Metadata: Metadata{MaxMiB: 64},
@@ -561,24 +380,3 @@ func Defaults() Config {
 		Log:      Log{Format: "json", Level: "info"},
 	}
 }
-
-// Secret is text that must never be shown: it prints, logs and marshals as ***.
-// Convert it to string where it is used.
-type Secret string
-
-// String hides the secret.
-func (s Secret) String() string {
-	if s == "" {
-		return ""
-	}
-	return "***"
-}
-
-// GoString hides the secret from %#v.
-func (s Secret) GoString() string { return s.String() }
-
-// LogValue hides the secret from slog.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
-
-// MarshalText hides the secret from JSON and YAML.
-func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -34,6 +34,16 @@ type Directory struct {
 	// Example: false
 	Insecure bool `yaml:"insecure"`
 
+	// Let people change a password that has expired, or that they must change, on the
+	// login page. The directory changes it as the person, old and new in one change, and
+	// its own policy judges the new one; the service account resets nothing. It needs
+	// TLS. OpenLDAP lets nobody in whose password has expired unless its policy has
+	// grace logins. Off, the page says that the password has expired, with the link of
+	// branding.forgotten_password_url.
+	// Default false.
+	// Example: false
+	PasswordChange bool `yaml:"password_change"`
+
 	// The service account that searches. It needs to read people and groups, nothing else.
 	// Default none: searches are anonymous, which few directories allow.
 	// Example: cn=ssobridge,ou=services,dc=example,dc=com

@@ -53,7 +53,7 @@ func TestConfigurationCommentsTellDefaults(t *testing.T) {
 	doc := readConfigComments(t)
 	defaults := config.Defaults()
 	for _, f := range doc.fields {
-		if f.section {
+		if f.section || f.named {
 			continue
 		}
 		value := fieldValue(reflect.ValueOf(defaults), f.path)
@@ -89,7 +89,7 @@ func TestConfigurationCommentsTellDefaults(t *testing.T) {
 // TestConfigurationExamples: each example of the manual is a value that its key can have.
 func TestConfigurationExamples(t *testing.T) {
 	for _, f := range readConfigComments(t).fields {
-		if f.section || f.secret {
+		if f.section || f.secret || f.named {
 			continue
 		}
 		parts := strings.Split(f.path, ".")
@@ -121,6 +121,7 @@ type configField struct {
 	depth   int
 	section bool
 	secret  bool
+	named   bool     // below a section whose keys are free
 	text    []string // the comment without its example
 	example string
 }
@@ -150,14 +151,14 @@ func readConfigComments(t *testing.T) configDoc {
 		})
 	}
 	var doc configDoc
-	var walk func(name, path string, depth int)
-	walk = func(name, path string, depth int) {
+	var walk func(name, path string, depth int, named bool)
+	walk = func(name, path string, depth int, named bool) {
 		for _, f := range structs[name].Fields.List {
 			if f.Tag == nil {
 				continue // not a key
 			}
 			tag := reflect.StructTag(strings.Trim(f.Tag.Value, "`"))
-			field := configField{path: strings.TrimPrefix(path+"."+tag.Get("yaml"), "."), depth: depth}
+			field := configField{path: strings.TrimPrefix(path+"."+tag.Get("yaml"), "."), depth: depth, named: named}
 			for line := range strings.Lines(f.Doc.Text()) {
 				line = strings.TrimRight(line, "\n")
 				if example, ok := strings.CutPrefix(line, "Example: "); ok {
@@ -177,11 +178,16 @@ func readConfigComments(t *testing.T) configDoc {
 			}
 			doc.fields = append(doc.fields, field)
 			if field.section {
-				walk(typeName, field.path, depth+1)
+				walk(typeName, field.path, depth+1, named)
+			}
+			if free, ok := f.Type.(*ast.MapType); ok {
+				if id, ok := free.Value.(*ast.Ident); ok && structs[id.Name] != nil {
+					walk(id.Name, field.path+".NAME", depth+2, true)
+				}
 			}
 		}
 	}
-	walk("Config", "", 0)
+	walk("Config", "", 0, false)
 	return doc
 }
 
@@ -198,7 +204,7 @@ func (d configDoc) example() string {
 # SSOBRIDGE_DIRECTORY_BASE_DN. Secrets come by files of their own or by variables.
 `)
 	for _, f := range d.fields {
-		if f.secret {
+		if f.secret || f.named {
 			continue
 		}
 		indent := strings.Repeat("  ", f.depth)
@@ -225,7 +231,7 @@ func (d configDoc) manual() string {
 <!-- all blocks checked: TestConfigurationExamples -->
 
 One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CONFIG`" + `, else ` + "`/etc/ssobridge/ssobridge.yaml`" + `.
-` + "`ssobridge init`" + ` writes one with all of this in it, and ` + "`ssobridge check`" + ` tries it out.
+` + "`ssobridge setup`" + ` asks for what is needed and writes one; ` + "`ssobridge init`" + ` writes one with all of this in it, and ` + "`ssobridge check`" + ` tries it out.
 
 - Unknown keys are refused. All faults are reported at once, each with its line, and nothing starts.
 - Times have a unit: ` + "`90s`, `15m`, `10h`" + `. File names are relative to the folder of the configuration file.
@@ -248,8 +254,10 @@ One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CON
 			b.WriteString("\n## Top level, continued\n")
 		}
 		fmt.Fprintf(&b, "\n### `%s`\n\n%s\n\n", f.path, strings.Join(f.text, "\n"))
-		fmt.Fprintf(&b, "    %s: %s\n\nVariable: `%s`\n", f.key(), f.example, "SSOBRIDGE_"+
-			strings.ToUpper(strings.ReplaceAll(f.path, ".", "_")))
+		fmt.Fprintf(&b, "    %s: %s\n", f.key(), f.example)
+		if !f.named && f.key() != "sources" {
+			fmt.Fprintf(&b, "\nVariable: `%s`\n", "SSOBRIDGE_"+strings.ToUpper(strings.ReplaceAll(f.path, ".", "_")))
+		}
 	}
 	return b.String()
 }

@@ -132,11 +132,14 @@ func ResolvePaths(cfg *Config, folder string) {
 		&cfg.Directory.CAFile, &cfg.ConstantContact.CAFile,
 		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile,
 		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo, &cfg.Audit.Sink,
+		&cfg.Tracing.HeadersFile, &cfg.Tracing.CAFile,
+		&cfg.Notices.CAFile, &cfg.Notices.SMTP.PasswordFile,
 	} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(folder, *p)
 		}
 	}
+	resolveSources(cfg, folder)
 	for i, p := range cfg.SecretKeys {
 		if p != "" && !filepath.IsAbs(p) {
 			cfg.SecretKeys[i] = filepath.Join(folder, p)
@@ -193,6 +196,9 @@ func readSecrets(cfg *Config, f *faults) {
 		&cfg.ConstantContact.PartnerSecret)
 	read("constant_contact.api_key", "constant_contact.api_key_file", cfg.ConstantContact.APIKeyFile,
 		&cfg.ConstantContact.APIKey)
+	readSourceKeys(cfg, f)
 	read("constant_contact.webhook.secret", "constant_contact.webhook.secret_file", cfg.ConstantContact.Webhook.SecretFile,
 		&cfg.ConstantContact.Webhook.Secret)
+	read("tracing.headers", "tracing.headers_file", cfg.Tracing.HeadersFile, &cfg.Tracing.Headers)
+	read("notices.smtp.password", "notices.smtp.password_file", cfg.Notices.SMTP.PasswordFile, &cfg.Notices.SMTP.Password)
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"net/mail"
 	"net/url"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -57,6 +59,14 @@ type Metadata struct {
 	// Example: https://help.example.com/sign-in
 	ErrorURL string `yaml:"error_url"`
 
+	// Domains that the values of scoped attributes may have behind their @, such as
+	// eduPersonPrincipalName, subject-id and pairwise-id, at most 50: our metadata names
+	// them (shibmd:Scope), and service providers of Shibboleth drop values of any other
+	// domain. Name domains of your own alone, each in full: there are no patterns.
+	// Default none: no scoped attribute is accepted there.
+	// Example: [example.com, students.example.com]
+	Scopes []string `yaml:"scopes"`
+
 	// How long a copy of /saml/metadata may be used, 168h to 8760h; it moves on with
 	// every hour. 0s: without end. The file for hand import (metadata download) never
 	// has an end.
@@ -84,6 +94,11 @@ type Metadata struct {
 	MaxMiB int `yaml:"max_mib"`
 }
 
+const maxScopes = 50
+
+// scopeForm is a domain of two labels at least: a scope such as "com" would be everybody's.
+var scopeForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+$`)
+
 func checkMetadata(c *Config, f *faults) {
 	m := &c.Metadata
 	checkLink("metadata.organization_url", m.OrganizationURL, false, f)
@@ -108,6 +123,18 @@ func checkMetadata(c *Config, f *faults) {
 			f.add(t.key, plaintext.Quote(t.value)+" is not an e-mail address", "write it without a name: sso-admins@example.com")
 		}
 	}
+	if len(m.Scopes) > maxScopes {
+		f.add("metadata.scopes", fmt.Sprintf("has %d domains", len(m.Scopes)), fmt.Sprintf("write at most %d", maxScopes))
+	}
+	for i, scope := range m.Scopes {
+		switch {
+		case len(scope) > 127 || !scopeForm.MatchString(scope):
+			f.add("metadata.scopes", plaintext.Quote(scope)+" is not a domain in lower case",
+				"write it in full and without the @, such as example.com; names with other letters in their xn-- form")
+		case slices.Contains(m.Scopes[:i], scope):
+			f.add("metadata.scopes", plaintext.Quote(scope)+" is there twice", "remove one of them")
+		}
+	}
 	if m.OrganizationName == "" && (m.OrganizationDisplayName != "" || m.OrganizationURL != "") {
 		f.add("metadata.organization_name", "is missing beside the other keys of the organization",
 			"write it, or remove the others")
@@ -129,6 +156,6 @@ func (c *Config) Published() metadata.Published {
 			URL: m.OrganizationURL},
 		Technical: metadata.Contact{Name: m.TechnicalContactName, Mail: m.TechnicalContactMail},
 		Support:   metadata.Contact{Name: m.SupportContactName, Mail: m.SupportContactMail},
-		ErrorURL:  m.ErrorURL, ValidFor: m.ValidFor,
+		Scopes:    m.Scopes, ErrorURL: m.ErrorURL, ValidFor: m.ValidFor,
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"ssobridge/idp/directory"
 	"ssobridge/idp/metadata"
 	"ssobridge/idp/mfa"
+	"ssobridge/idp/netname"
 	"ssobridge/provisioning"
 )
 
@@ -61,7 +62,7 @@ func (c *Config) DirectoryOptions(now func() time.Time, log *slog.Logger) direct
 func (c *Config) Proxies() []netip.Prefix {
 	var list []netip.Prefix
 	for _, s := range c.TrustedProxies {
-		if p, err := parsePrefix(s); err == nil {
+		if p, err := netname.ParseNetwork(s); err == nil {
 			list = append(list, p)
 		}
 	}

@@ -162,6 +162,8 @@ func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
 		field.Set(reflect.ValueOf(list))
 	case field.Type() == reflect.TypeFor[map[string]time.Duration]():
 		readTimes(node, field, path, f)
+	case field.Type() == reflect.TypeFor[map[string]Source]():
+		readSources(node, field, path, f)
 	case node.Kind != yaml.ScalarNode:
 		f.addAt(node.Line, path, "want one value, got "+kindName(node), "write it on the key's line")
 	default:
@@ -228,6 +230,9 @@ func setScalar(field reflect.Value, text string) (fault, fix string) {
 		}
 		field.Set(reflect.ValueOf(times))
 		return "", ""
+	}
+	if field.Type() == reflect.TypeFor[map[string]Source]() {
+		return "sources can't be written on one line", "write them into the configuration file"
 	}
 	switch field.Kind() {
 	case reflect.String:

@@ -81,6 +81,8 @@ func (c *Config) SecretFiles() (all []SecretFile) {
 		{"constant_contact.partner_secret_file", c.ConstantContact.PartnerSecretFile},
 		{"constant_contact.api_key_file", c.ConstantContact.APIKeyFile},
 		{"constant_contact.webhook.secret_file", c.ConstantContact.Webhook.SecretFile},
+		{"tracing.headers_file", c.Tracing.HeadersFile},
+		{"notices.smtp.password_file", c.Notices.SMTP.PasswordFile},
 	} {
 		if f.File != "" {
 			all = append(all, f)

@@ -40,6 +40,8 @@ func settingText(field reflect.Value) string {
 			all = append(all, name+"="+v[name].String())
 		}
 		return strings.Join(all, ", ")
+	case map[string]Source:
+		return strings.Join(slices.Sorted(maps.Keys(v)), ", ")
 	case string:
 		return maskedDSN(v)
 	}

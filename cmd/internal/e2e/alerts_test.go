@@ -164,6 +164,7 @@ type alerts struct {
 	rules string
 	url   string
 	db    *sql.DB
+	every time.Duration // how often as much more is counted, while the fault lasts; default each minute
 }
 
 func (a *alerts) scrape() string {
@@ -220,6 +221,14 @@ func (a *alerts) judge(before, after, at, name, expr string, want float64) {
 		if base, _, _ := strings.Cut(name, "{"); strings.HasSuffix(base, "_total") || strings.HasSuffix(base, "_count") ||
 			strings.HasSuffix(base, "_bucket") {
 			rise = v - first
+		}
+		if a.every > step && rise != 0 {
+			fmt.Fprintf(&b, "  - series: '%s'\n    values: '%s", name, number(first))
+			for at := time.Duration(0); at <= length+2*step; at += step {
+				fmt.Fprintf(&b, " %s", number(v+rise*float64(at/a.every)))
+			}
+			b.WriteString("'\n")
+			continue
 		}
 		fmt.Fprintf(&b, "  - series: '%s'\n    values: '%s %s%+fx%d'\n", name, number(first), number(v), rise,
 			int(length/step)+2)

@@ -124,7 +124,8 @@ func (b *browser) sees(texts ...string) {
 func (b *browser) fill(name, value string) {
 	b.t.Helper()
 	sel := chromedp.CSS(`[name="` + name + `"]`)
-	b.do("fill "+name, chromedp.WaitVisible(sel), chromedp.Clear(sel), chromedp.SendKeys(sel, value))
+	// Not by SendKeys: it reads the attributes of an element while the browser's events write them.
+	b.do("fill "+name, chromedp.WaitVisible(sel), chromedp.Clear(sel), chromedp.Focus(sel), chromedp.KeyEvent(value))
 }
 
 // press clicks the button or link with this text.

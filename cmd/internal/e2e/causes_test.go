@@ -327,7 +327,8 @@ func TestCausesAtConstantContact(t *testing.T) {
 		{reason: "throttled", fault: sandbox.Fault{Kind: sandbox.FaultThrottle, Path: "users/sso"},
 			parts: []string{"slower pace", "provision status"}},
 		{reason: "quota", fault: sandbox.Fault{Kind: sandbox.FaultQuota, Path: "users/sso"},
-			parts: []string{"calls to Constant Contact are used up", "the next attempt is at", "00:00 UTC"}},
+			parts: []string{"Constant Contact itself says that the day's calls are used up", "the next attempt is at",
+				"00:00 UTC"}},
 		{reason: "unreachable", fault: sandbox.Fault{Kind: sandbox.FaultDownToken},
 			parts: []string{"can't be reached", "ssobridge check"}},
 	} {

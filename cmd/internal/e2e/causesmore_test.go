@@ -1,16 +1,20 @@
 package e2e_test
 
 import (
+	"database/sql"
 	"io"
 	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/beevik/etree"
 
 	"ssobridge/idp/directory/directorytest"
 	"ssobridge/partnerapi/sandbox"
@@ -180,4 +184,137 @@ func (w *wayTo) cut() {
 		_ = c.Close()
 	}
 	w.through = nil
+}
+
+// TLS and DNS on the way to the directory: a sign-in meets what a check would have met, and its reference leads to that
+// very fault and its fix (rows REAL-96, REAL-97).
+func TestCausesOfTheWayToTheDirectory(t *testing.T) {
+	t.Parallel()
+	slapd := directorytest.SharedSlapd(t)
+	s := newCauses(t, setting{set: map[string]string{"directory_cache.ttl": "1s", "directory.cooldown": "1s"}})
+	authority, _ := authorityOf(t, "directory.example.test")
+	other := filepath.Join(t.TempDir(), "other-authority.pem")
+	if err := os.WriteFile(other, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(slapd.URL(), "ldaps://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := s.env
+	for _, c := range []struct {
+		name, variable string
+		parts          []string
+	}{
+		{"a foreign authority", "CA_FILE=" + other, []string{"trusted here", "Set ca_file"}},
+		{"a name that does not exist", "URLS=ldaps://directory.invalid:" + port,
+			[]string{`The name "directory.invalid" can't be found in DNS`, "name servers"}},
+	} {
+		s.stop(t)
+		s.env = append(slices.Clone(before), "SSOBRIDGE_DIRECTORY_"+c.variable)
+		s.start(t)
+		visitor := newClient(t)
+		p := visitor.login(visitor.get(s.launch(club)), "bob", password)
+		if p.Status != http.StatusServiceUnavailable || strings.Contains(p.text(), "directory.invalid") {
+			t.Errorf("%s: %d\n%s", c.name, p.Status, p.text())
+		}
+		s.explained(t, p, "directory_down", c.parts...)
+	}
+	s.stop(t)
+	s.env = before
+	s.start(t)
+	visitor := newClient(t)
+	visitor.deliver(visitor.goOn(visitor.login(visitor.get(s.launch(club)), "bob", password))).says("Bob Brandt")
+}
+
+// A service provider demands a second factor, and the person's is of a moment ago, then older than their login: each
+// page leads to its cause.
+func TestCausesOfNewFactors(t *testing.T) {
+	t.Parallel()
+	s := newCauses(t, setting{set: map[string]string{"second_factor.confirm_after": "1m"}})
+	s.command(t, "accounts", "set-factor", club, "required")
+	c := newClient(t)
+	if _, p := c.enrolApp(c.login(c.get(s.launch(club)), "bob", password)); p.Status != http.StatusOK {
+		t.Fatalf("not enrolled: %d\n%s", p.Status, p.text())
+	}
+	demanded := func() *page {
+		r := newRequest(s.world)
+		context := element("samlp:RequestedAuthnContext", "Comparison", "exact")
+		context.CreateElement("saml:AuthnContextClassRef").SetText(mfaClass)
+		r.children = []*etree.Element{context}
+		return c.authnRequest(s.world, r, "redirect", "")
+	}
+	s.explained(t, demanded(), "second_factor_new", "enrolled by the password alone", "second_factor.confirm_after")
+	var p *page
+	if !within(2*time.Minute, func() bool {
+		p = demanded()
+		l, ok := s.logged(reference(t, p))
+		return ok && l.Reason == "second_factor_login"
+	}) {
+		t.Fatalf("the factor is older than a minute:\n%s", p.text())
+	}
+	s.explained(t, p, "second_factor_login", "has not logged in again")
+}
+
+// An address from which too many logins failed: its logins go one at a time. One that waits for longer than a request
+// may take, and one for which there is no room in the line, lead to their cause.
+func TestCausesOfAnAddress(t *testing.T) {
+	t.Parallel()
+	s := newCauses(t, setting{})
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(s.dir, "data", "ssobridge.db")+"?_busy_timeout=10000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	// Before anybody logs in: 300 failures, and the last turn was another replica's a moment ago, for long.
+	later := time.Now().Add(30 * time.Minute).UnixMicro()
+	if _, err := db.Exec(`INSERT INTO tries (kind, subject, browser, taken, in_flight, in_flight_until, ends_at, next_at)
+		VALUES ('address', '127.0.0.1', x'', 300, 0, 0, $1, $1)
+		ON CONFLICT (kind, subject, browser) DO UPDATE SET taken = 300, ends_at = $1, next_at = $1`, later); err != nil {
+		t.Fatal(err)
+	}
+	// One has the turn, 30 wait behind it, and there is no room for the others.
+	const all = 40
+	answers := make(chan *page, all)
+	for range all {
+		visitor := newClient(t)
+		visitor.patience, visitor.http.Timeout = 2*time.Minute, 0 // the bridge itself gives up after half a minute
+		form := visitor.get(s.launch(club))
+		go func() {
+			var p *page
+			defer func() { answers <- p }() // also where there was no answer, which fails the test
+			p = visitor.login(form, "bob", password)
+		}()
+	}
+	var pages []*page // in the order in which they come
+	for range all {
+		p := <-answers
+		if p == nil {
+			t.FailNow()
+		}
+		if p.Status != http.StatusServiceUnavailable {
+			t.Fatalf("an answer: %d\n%s", p.Status, p.text())
+		}
+		pages = append(pages, p)
+	}
+	// Past ten in a second they are counted, and have no lines of their own.
+	logged := func(reason string) (p *page) {
+		t.Helper()
+		if !eventually(func() bool {
+			i := slices.IndexFunc(pages, func(p *page) bool {
+				l, ok := s.logged(reference(t, p))
+				return ok && l.Reason == reason
+			})
+			if i >= 0 {
+				p = pages[i]
+			}
+			return i >= 0
+		}) {
+			t.Fatalf("no page has a line of the log with the reason %s", reason)
+		}
+		return p
+	}
+	s.explained(t, logged("too_many_from_address"), "too_many_from_address",
+		"too many failed logins from this network address", "lockouts list")
+	s.explained(t, logged("too_slow"), "too_slow", "took longer than is allowed", "ssobridge check")
 }

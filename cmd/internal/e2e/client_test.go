@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/net/html"
 )
@@ -17,11 +19,13 @@ import (
 // client is a plain HTTP client with a browser's manners: it keeps cookies,
 // follows redirects, and submits the forms that it finds. It runs no script.
 type client struct {
-	t    testing.TB
-	http *http.Client
+	patience time.Duration // for one answer; 0: the usual one
+	t        testing.TB
+	http     *http.Client
 	// crossSite makes the next request one that another site caused.
 	crossSite bool
 	forwarded string // client address that a proxy names; "": none
+	language  string // that it asks for; "": none
 }
 
 // page is an answer with its forms.
@@ -77,7 +81,7 @@ func (c *client) send(method, target string, fields url.Values) *page {
 }
 
 func (c *client) try(method, target string, fields url.Values) (*page, error) {
-	ctx, stop := context.WithTimeout(context.Background(), patience)
+	ctx, stop := context.WithTimeout(context.Background(), cmp.Or(c.patience, patience))
 	defer stop()
 	var body io.Reader
 	if fields != nil {
@@ -98,6 +102,9 @@ func (c *client) try(method, target string, fields url.Values) (*page, error) {
 	}
 	if c.forwarded != "" {
 		req.Header.Set("X-Forwarded-For", c.forwarded)
+	}
+	if c.language != "" {
+		req.Header.Set("Accept-Language", c.language)
 	}
 	res, err := c.http.Do(req)
 	if err != nil {

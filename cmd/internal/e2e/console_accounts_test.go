@@ -126,6 +126,15 @@ func TestConsoleAccounts(t *testing.T) {
 	b.open(w.url + hooks)
 	b.sees("Sent to")
 	b.inspect("accounts-webhooks")
+	b.open(w.url + "/admin/accounts/adoption")
+	b.sees("Juniper Bakery", "Entitled, as far as known", "Signed in within 30 days")
+	b.inspect("accounts-adoption")
+	c.get(w.url + "/admin/accounts/adoption?find=juniper").says(bakery)
+	file := c.get(w.url + "/admin/accounts/adoption/file?find=juniper")
+	if want := "account,name,role,entitled,created,signed_in_30_days\n" + bakery + ",Juniper Bakery,,0,0,0\n"; file.Body !=
+		want {
+		t.Errorf("the file of the adoption is %q, want %q", file.Body, want)
+	}
 	b.open(w.url + "/admin/accounts")
 	b.inspect("accounts")
 	b.open(w.url + own)

@@ -43,9 +43,9 @@ func TestConsoleFirstSteps(t *testing.T) {
 		}
 	}
 
-	b.sees("Action needed", "Constant Contact is not registered", "Directory\tOK")
+	b.sees("Set-up is not finished", "Action needed", "Constant Contact is not registered")
 	picture("overview")
-	b.press("service providers: Constant Contact is not registered")
+	b.press("Register Constant Contact")
 	b.sees("Register Constant Contact")
 	b.fill("cc_entity_id", w.sandbox.EntityID())
 	b.fill("cc_acs", w.sandbox.ACS())
@@ -89,6 +89,8 @@ func TestConsoleFirstSteps(t *testing.T) {
 	b.fill("find", "bob")
 	b.sees("Bob Brandt")
 	b.press("Bob Brandt")
-	b.sees("active", "is a direct member of the group")
+	b.sees("Bob Brandt can sign in to Northside Cycling Club.", "active")
 	picture("person")
+	b.press("Groups and mappings")
+	b.sees("is a direct member of the group")
 }

@@ -21,6 +21,7 @@ func TestConsoleKeys(t *testing.T) {
 		}
 	}
 	signsIn("before")
+	w.command(t, "sp", "set", w.providerID(), "holds_certificates=two")
 	p := c.get(w.url + "/admin/keys")
 	old := regexp.MustCompile(`/admin/keys/([0-9a-f]+)/certificate`).FindStringSubmatch(p.Body)[1]
 	if p = c.submitForm(p, "/admin/keys/generate", "algorithm", "rot13"); p.Status != http.StatusUnprocessableEntity {

@@ -36,6 +36,12 @@ func TestConsoleMappings(t *testing.T) {
 		"Eve") || strings.Contains(w.command(t, "mapping", "list"), "Marketing") {
 		t.Fatalf("the effects: %d\n%s", p.Status, p.text())
 	}
+	// Back from the preview, everything is as it was typed.
+	if p = c.submitForm(p, fresh, "do", "edit"); !strings.Contains(p.Body, `value="`+bakery+`"`) ||
+		strings.Contains(p.text(), "What would change") {
+		t.Errorf("back to the form: %d\n%s", p.Status, p.text())
+	}
+	p = c.submitForm(p, fresh).says("What would change")
 	p = c.submitForm(p, fresh)
 	if !strings.Contains(p.text(), "Mapping added. It applies from the next sign-in on") {
 		t.Fatalf("saved: %d\n%s", p.Status, p.text())
@@ -71,11 +77,38 @@ func TestConsoleMappings(t *testing.T) {
 		t.Errorf("an exchange with none: %d\n%s", q.Status, q.text())
 	}
 	step("Priority 77", "do", "exchange", "other", "1")
+	// A change is undone by one click, and not once more, nor over another change (row WEB-10).
+	p = step("Priority 78", "do", "set", "priority", "78")
+	p.says("This mapping was changed")
+	stale := p
+	if p = c.submitForm(p, own+"/undo"); !strings.Contains(p.text(), "Undone. The change was taken back.") ||
+		!strings.Contains(p.text(), "Priority 77") {
+		t.Errorf("undone: %d\n%s", p.Status, p.text())
+	}
+	c.submitForm(stale, own+"/undo", "once", "another").status(http.StatusConflict).says("was changed again")
+	c.get(w.url + "/admin/audit?action=mapping-set").says("undoing the change before")
+	v := w.enter(t, consoleViewer)
+	if text := v.get(w.url + own).text(); strings.Contains(text, "Undo") {
+		t.Errorf("who may change nothing is offered to undo:\n%s", text)
+	}
 	// Somebody else was faster: what was shown is not what would be done.
 	p = c.submitForm(c.get(w.url+own), own, "do", "set", "priority", "88")
 	w.command(t, "mapping", "set", strings.TrimPrefix(own, "/admin/mappings/of/"), "--priority", "99")
 	if p = c.submitForm(p, own); !strings.Contains(p.text(), "What would change") || !strings.Contains(p.text(), "99") {
 		t.Errorf("over somebody else's change: %d\n%s", p.Status, p.text())
+	}
+
+	// In the list, a mapping goes before or behind its neighbour by a button, which shows first what that changes.
+	id := strings.TrimPrefix(own, "/admin/mappings/of/")
+	before := w.command(t, "mapping", "list")
+	p = c.submitForm(c.get(w.url+"/admin/mappings"), own, "other", "1").says("What would change")
+	p = c.submitForm(p, own).says("Mapping saved.", "This mapping was changed")
+	if p.URL.Path != "/admin/mappings" || w.command(t, "mapping", "list") == before {
+		t.Errorf("put in order: %s\n%s", p.URL, p.text())
+	}
+	c.submitForm(p, own+"/undo").says("Undone.")
+	if got := w.command(t, "mapping", "list"); got != before {
+		t.Errorf("after the undo of mapping %s:\n%s\nwant\n%s", id, got, before)
 	}
 
 	b := w.console(t, consoleAdmin, "/admin/mappings")
@@ -85,6 +118,8 @@ func TestConsoleMappings(t *testing.T) {
 	b.fill("find", "ring")
 	b.sees("Choose ring-a")
 	b.inspect("mappings-new")
+	b.open(w.url + fresh + "?kind=group_pattern")
+	b.inspect("mappings-new-pattern")
 	b.open(w.url + "/admin/mappings/group?dn=" + strings.ReplaceAll(slapd.GroupDN("sales"), ",", "%2C"))
 	b.sees("emea", "bob")
 	b.inspect("mappings-group")
@@ -96,6 +131,13 @@ func TestConsoleMappings(t *testing.T) {
 	b.open(w.url + "/admin/mappings/import")
 	b.inspect("mappings-import")
 
+	p = step("This mapping was removed", "do", "remove")
+	d.get(w.launch(bakery)).status(http.StatusForbidden)
+	c.submitForm(p, own+"/undo").says("Undone.", "State on")
+	d.deliver(d.goOn(d.get(w.launch(bakery)))).says("Eve")
+	b.open(w.url + own)
+	b.sees("This mapping was added", "Undo")
+	b.inspect("mappings-one-undo")
 	step("This mapping was removed", "do", "remove")
 	d.get(w.launch(bakery)).status(http.StatusForbidden)
 	p = c.get(w.url + own)

@@ -17,12 +17,12 @@ func TestConsoleOverview(t *testing.T) {
 	d.get(w.launch(bakery))
 	c := w.enter(t, consoleViewer)
 	if !eventually(func() bool {
-		return strings.Contains(c.get(w.url+"/admin/").text(), "users in conflict with another one")
+		return strings.Contains(c.get(w.url+"/admin/").text(), "1 user is in conflict with another one")
 	}) {
 		t.Errorf("the conflict is not shown:\n%s", c.get(w.url+"/admin/").text())
 	}
 	b := w.console(t, consoleViewer, "/admin/")
 	// By itself, without a script that asks, and under the page's own policy.
-	b.sees("Health", "Directory", "Constant Contact", "Checked", "Calls to Constant Contact today")
+	b.sees("Action needed", "All checks", "Directory", "Constant Contact", "Checked", "Calls to Constant Contact today")
 	b.inspect("overview")
 }

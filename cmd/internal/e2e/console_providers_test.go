@@ -40,14 +40,22 @@ func TestConsoleProviders(t *testing.T) {
 		strings.Contains(p.Body, "Wiki <i>") {
 		t.Fatalf("saved: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, "/admin/providers/set", "key", "lifetime", "value",
+	if p = c.submitForm(p, "/admin/providers/set", "lifetime",
 		"2h"); p.Status != http.StatusUnprocessableEntity || !strings.Contains(p.Body, `value="2h"`) {
 		t.Errorf("a lifetime that is too long: %d\n%s", p.Status, p.text())
 	}
-	if p = c.submitForm(p, "/admin/providers/set", "key", "enabled", "value", "false"); !strings.Contains(p.text(),
+	if p = c.submitForm(p, "/admin/providers/set", "lifetime", "2m", "enabled", "", "groups",
+		"cn=ring-a,ou=groups,dc=example,dc=test"); !strings.Contains(p.text(),
 		"Wiki <i>") || !strings.Contains(w.command(t, "sp", "list"), "disabled") {
 		t.Errorf("switched off: %d\n%s", p.Status, p.text())
 	}
+	// Undone by one click; not over another change.
+	stale := p
+	if p = c.submitForm(p, "/admin/providers/undo"); !strings.Contains(p.text(), "Undone.") ||
+		strings.Contains(w.command(t, "sp", "list"), "disabled") {
+		t.Errorf("undone: %d\n%s", p.Status, p.text())
+	}
+	c.submitForm(stale, "/admin/providers/undo", "once", "another").status(http.StatusConflict).says("was changed again")
 	importsAsTheCommandDoes(t, c, w)
 	b := w.console(t, consoleAdmin, "/admin/providers")
 	b.inspect("providers")
@@ -71,6 +79,15 @@ func TestConsoleProviders(t *testing.T) {
 		p.text(), "The service provider was removed.") {
 		t.Errorf("removed: %d\n%s", p.Status, p.text())
 	}
+	p.says("was removed", "Undo")
+	b.open(w.url + "/admin/providers")
+	b.inspect("providers-undo")
+	if p = c.submitForm(p, "/admin/providers/undo"); !strings.Contains(p.text(), "Undone.") ||
+		!strings.Contains(w.command(t, "sp", "list"), "wiki.example.test") {
+		t.Errorf("the removal is not undone: %d\n%s", p.Status, p.text())
+	}
+	c.submitForm(c.get(w.url+one), "/admin/providers/remove", "typed", "https://wiki.example.test/saml").
+		says("The service provider was removed.")
 	if p = c.get(w.url + "/admin/providers/metadata.xml"); !strings.Contains(p.Body, "<EntityDescriptor") &&
 		!strings.Contains(p.Body, "EntityDescriptor") {
 		t.Errorf("our metadata: %d\n%s", p.Status, p.Body)

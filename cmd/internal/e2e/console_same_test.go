@@ -54,7 +54,7 @@ func TestConsoleAndCommandSayTheSame(t *testing.T) {
 		{
 			"a lifetime that is too long", "it is out of range",
 			func() *page {
-				return c.submitForm(c.get(w.url+one), "/admin/providers/set", "key", "lifetime", "value", "2h")
+				return c.submitForm(c.get(w.url+one), "/admin/providers/set", "lifetime", "2h")
 			},
 			[]string{"sp", "set", entityID, "lifetime=2h"},
 		},
@@ -129,7 +129,7 @@ func TestConsoleAndCommandSayTheSame(t *testing.T) {
 		{
 			"an invitation of somebody without a role", "the person has no role in the admin console",
 			func() *page {
-				return c.submitForm(c.get(w.url+carol), carol+"/factors", "what", "invite")
+				return c.submitForm(c.get(w.url+carol+"?tab=security"), carol+"/factors", "what", "invite")
 			},
 			[]string{"admin", "invite", consoleNobody},
 		},
@@ -157,6 +157,7 @@ func TestConsoleAndCommandSayTheSame(t *testing.T) {
 	if err := w.sandbox.TrustMetadata([]byte(w.command(t, "metadata"))); err != nil {
 		t.Fatal(err)
 	}
+	w.command(t, "sp", "set", entityID, "holds_certificates=two")
 	w.command(t, "keys", "promote", "--sp", entityID, "--confirmed-by", "Kim Lee", newest)
 	for name, shown := range map[string]string{"console": c.get(w.url + "/admin/keys").text(),
 		"command": w.command(t, "keys", "list")} {

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -20,7 +21,7 @@ func TestConsoleTrace(t *testing.T) {
 		t.Helper()
 		var text string
 		if !eventually(func() bool {
-			p := a.get(w.url + "/admin/trace?ref=" + strings.ToLower(ref))
+			p := a.get(w.url + "/admin/trace?ref=" + url.QueryEscape("Reference: "+strings.ToLower(ref)+"."))
 			text = p.text()
 			return p.Status == http.StatusOK && strings.Contains(text, "Step by step")
 		}) {
@@ -112,9 +113,9 @@ func TestConsoleTrace(t *testing.T) {
 	person := regexp.MustCompile(`/admin/people/of/([0-9a-f-]{36})`).FindStringSubmatch(a.get(w.url +
 		"/admin/trace/of/" + ref).Body)[1]
 	bob := "/admin/people/of/" + person
-	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "15").says("are being captured",
+	d.submitForm(d.get(w.url+bob+"?tab=more"), bob+"/capture", "do", "begin", "minutes", "15").says("are being captured",
 		"Captured until")
-	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "begin", "minutes", "61").status(http.StatusNotFound)
+	d.submitForm(d.get(w.url+bob+"?tab=more"), bob+"/capture", "do", "begin", "minutes", "61").status(http.StatusNotFound)
 	c.deliver(c.goOn(c.get(w.launch(club))))
 	capturedRef := ""
 	if !eventually(func() bool {
@@ -138,10 +139,10 @@ func TestConsoleTrace(t *testing.T) {
 	if out := w.command(t, "audit", "list", "--json"); strings.Count(out, "capture-read") != 2 {
 		t.Errorf("two looks left %d events", strings.Count(out, "capture-read"))
 	}
-	d.submitForm(d.get(w.url+bob), bob+"/capture", "do", "end").says("Capture stopped")
+	d.submitForm(d.get(w.url+bob+"?tab=more"), bob+"/capture", "do", "end").says("Capture stopped")
 
 	b := w.console(t, consoleViewer, "/admin/trace")
-	b.sees("not_this_account")
+	b.sees("Bob Brandt was refused at Harbour <Books> & Co: ", "Carol Castle was refused at", "not_this_account")
 	b.inspect("trace")
 	b.open(w.url + "/admin/trace/of/" + ref)
 	b.sees("Step by step")

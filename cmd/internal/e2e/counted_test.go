@@ -152,6 +152,10 @@ func TestFloodsAreCounted(t *testing.T) {
 		"No service provider with this entity ID") {
 		t.Errorf("trace show says:\n%s", out)
 	}
+	if out, err := w.tryCommand("audit", "list", "--ref", strings.ToLower(last)); err == nil ||
+		!strings.Contains(out, "only counted") || !strings.Contains(out, "ssobridge trace show") {
+		t.Errorf("audit list --ref of a request that was only counted: %v\n%s", err, out)
+	}
 	a := w.enter(t, consoleViewer)
 	a.get(w.url+"/admin/trace?ref="+strings.ToLower(last)).says(sentence, "No service provider with this entity ID",
 		"No steps were kept")

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,7 @@ const (
 
 // killer stands before the sandbox and kills the program at one step of the next creation.
 type killer struct {
+	path  string // with which that of a creation ends; "": of a user
 	mu    sync.Mutex
 	step  string
 	kill  func()
@@ -51,7 +53,7 @@ func (k *killer) at(step string) bool {
 
 func (k *killer) around(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		create := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/users/sso")
+		create := r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, cmp.Or(k.path, "/users/sso"))
 		switch {
 		case r.URL.Path == sandbox.TokenPath && k.at(stepStored), create && k.at(stepArrived):
 			panic(http.ErrAbortHandler)

@@ -30,10 +30,10 @@ func TestAccountDisabledByAttribute(t *testing.T) {
 	if !eventually(func() bool { refused = known.get(w.launch(books)); return !refused.delivers() }) {
 		t.Fatal("the live session goes on")
 	}
-	refused.status(http.StatusForbidden).says("switched off")
+	refused.status(http.StatusForbidden).says("disabled")
 	known.get(w.launch(books)).says("Password") // the session is over
 	fresh := newClient(t)
-	fresh.login(fresh.get(w.launch(books)), "alice", password).says("switched off")
+	fresh.login(fresh.get(w.launch(books)), "alice", password).says("disabled")
 	fresh.login(fresh.get(w.launch(books)), "alice", "not-it").says("is not right")
 	if out := w.command(t, "explain", "--user", "alice"); !strings.Contains(out, "disabled") {
 		t.Errorf("explain:\n%s", out)

@@ -90,11 +90,11 @@ func TestBrowserPasskey(t *testing.T) {
 	b.sees("Keep these codes")
 	b.inspect("factor-recovery")
 	b.press("I have kept them")
-	b.sees("Admin console", "Constant Contact\tOK")
+	b.sees("Admin console", "Calls to Constant Contact")
 
 	b.open(w.url + "/sessions")
 	b.press("How you show that it is you")
-	b.sees("Passkey", "Recovery codes", "10 not used")
+	b.sees("Passkey", "Recovery codes", "10 codes not used")
 	b.inspect("factor-own")
 	b.press("Remove")
 	b.sees("This is your only one")
@@ -107,7 +107,7 @@ func TestBrowserPasskey(t *testing.T) {
 	b.sees("One more step", "Use your passkey", "Recovery code")
 	b.inspect("factor-ask")
 	b.press("Use your passkey")
-	b.sees("Admin console", "Constant Contact\tOK")
+	b.sees("Admin console", "Calls to Constant Contact")
 
 	// Another device does not hold the key.
 	other := newBrowser(t)
@@ -123,6 +123,7 @@ func TestBrowserPasskey(t *testing.T) {
 	b.fill("find", consoleOperator)
 	b.sees("Bob Brandt")
 	b.press("Bob Brandt")
+	b.press("Sessions and factors")
 	b.sees("Second factors", "None: password only.")
 	b.press("Invite to set up a second factor")
 	b.sees("Hand this code over")

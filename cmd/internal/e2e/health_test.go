@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"database/sql"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -44,6 +45,13 @@ func TestHealthAgrees(t *testing.T) {
 	}
 	h := &healthViews{world: w, t: t, metrics: metrics, viewer: w.enter(t, consoleViewer),
 		due: func() { execute(`UPDATE health SET at = at - 30000000`) }}
+	first := newClient(t) // before somebody signed in, the overview speaks of the set-up
+	first.deliver(first.goOn(first.login(first.get(w.launch(books)), "alice", password)))
+	if !within(90*time.Second, func() bool {
+		return !strings.Contains(h.viewer.get(h.url+"/admin/").text(), "Set-up is not finished")
+	}) {
+		t.Error("somebody signed in, and the overview still speaks of the set-up")
+	}
 	h.agree("all is well", "", "ok", true)
 
 	slapd.Stop(t)
@@ -72,6 +80,15 @@ func TestHealthAgrees(t *testing.T) {
 	change(encryption, "off")
 	h.agree("encryption off", "service_providers", "ok", true)
 
+	cert := filepath.Join(t.TempDir(), "sp.crt")
+	if err := os.WriteFile(cert, endsIn(t, 10*24*time.Hour), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.command(t, "sp", "set", w.providerID(), "certificates="+cert)
+	h.agree("a certificate ends soon", "expiry", "warning", true)
+	w.command(t, "sp", "set", w.providerID(), "certificates=")
+	h.agree("no certificate ends", "expiry", "ok", true)
+
 	change(`UPDATE signing_keys SET state = 'next' WHERE state = 'active' AND key_use = 'signing'`)
 	h.agree("no active key", "keys", "down", false)
 	change(`UPDATE signing_keys SET state = 'active' WHERE state = 'next' AND key_use = 'signing'`)
@@ -82,9 +99,33 @@ func TestHealthAgrees(t *testing.T) {
 	w.command(t, "provision", "release")
 	h.agree("provisioning goes on", "provisioning", "ok", true)
 
+	// Who holds the only lock of the database keeps the bridge from writing.
+	held, err := db.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := held.ExecContext(t.Context(), "BEGIN IMMEDIATE"); err != nil {
+		t.Fatal(err)
+	}
+	h.storeIsDown()
+	if _, err := held.ExecContext(t.Context(), "ROLLBACK"); err != nil {
+		t.Fatal(err)
+	}
+	if err := held.Close(); err != nil {
+		t.Fatal(err)
+	}
+	h.agree("store back", "store", "ok", true)
+
 	execute(`INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address, outcome, reason, detail)
 		VALUES ($1, '', 'mallory', 'login', 'x', '', '', '', 'ok', '', '')`, time.Now().UnixMicro())
 	h.agree("a foreign audit event", "audit", "down", true)
+	out, _ := w.tryCommand("audit", "verify") // it exits with 3
+	found := regexp.MustCompile(`ssobridge audit acknowledge ([0-9]+) --reason`).FindStringSubmatch(out)
+	if found == nil {
+		t.Fatalf("audit verify names no break:\n%s", out)
+	}
+	w.command(t, "audit", "acknowledge", found[1], "--reason", "a trial")
+	h.agree("it is acknowledged", "audit", "ok", true)
 }
 
 // healthViews are the places that show how the bridge stands.
@@ -128,13 +169,10 @@ func (h *healthViews) agree(what, part, state string, ready bool) {
 			}
 			return len(states) > 10
 		}
-		return states[part] == state
+		return states[part] == state && strings.Contains(body, "\nssobridge_ready 1\n") == ready
 	}) {
-		h.t.Fatalf("%s: the metrics do not say that %s is %s:\n%s", what, part, state, strings.Join(
-			statePattern.FindAllString(body, -1), "\n"))
-	}
-	if got := strings.Contains(body, "\nssobridge_ready 1\n"); got != ready {
-		h.t.Errorf("%s: metrics say ready %t, want %t", what, got, ready)
+		h.t.Fatalf("%s: the metrics do not say that %s is %s, and ready %t:\n%s", what, part, state, ready,
+			strings.Join(statePattern.FindAllString(body, -1), "\n"))
 	}
 	status := newClient(h.t).get(h.url + "/readyz").Status
 	if got := status == http.StatusOK; got != ready {
@@ -152,14 +190,73 @@ func (h *healthViews) agree(what, part, state string, ready bool) {
 		h.t.Errorf("%s: check fails %t, and the running bridge says %t:\n%s\n%s", what, fails, wants, out, running)
 	}
 	if p := h.viewer.get(h.url + "/admin/"); p.Status == http.StatusOK {
-		name := map[string]string{"directory": "Directory", "constant_contact": "Constant Contact",
+		h.overviewAgrees(what, p, h.states(body))
+		name := map[string]string{"store": "Database", "directory": "Directory", "constant_contact": "Constant Contact",
 			"service_providers": "Service providers", "keys": "Signing keys", "provisioning": "Provisioning",
-			"audit": "Audit log"}[part]
+			"audit": "Audit log", "expiry": "Expiry dates"}[part]
 		word := map[string]string{"ok": "OK", "warning": "Warning", "down": "Down"}[state]
 		if part != "" && !regexp.MustCompile(name+`\s+`+word+`\s`).MatchString(p.text()) {
 			h.t.Errorf("%s: the overview does not say that %s is %s:\n%s", what, name, word, p.text())
 		}
 	} else if ready {
 		h.t.Errorf("%s: the overview answers %d:\n%s", what, p.Status, p.text())
+	}
+}
+
+// tiles are the parts of the health snapshot that each tile of the overview stands for.
+var tiles = map[string][]string{
+	"Directory":             {"directory"},
+	"Constant Contact":      {"constant_contact", "budget", "provisioning"},
+	"Single sign-on":        {"service_providers", "clock"},
+	"Keys and certificates": {"keys", "expiry"},
+	"Store":                 {"store", "revocation_journal", "backup"},
+	"Audit log":             {"audit", "log"},
+	"Notices":               {"notices"},
+}
+
+// overviewAgrees wants strip, first sentence and list of the overview to say what the metrics say.
+func (h *healthViews) overviewAgrees(what string, p *page, states map[string]string) {
+	h.t.Helper()
+	strip, _, _ := strings.Cut(p.text(), "All checks")
+	known, worst := 0, 0
+	level := map[string]int{"ok": 0, "warning": 1, "down": 2}
+	for tile, parts := range tiles {
+		of := 0
+		for _, part := range parts {
+			of = max(of, level[states[part]])
+			known++
+		}
+		worst = max(worst, of)
+		word := []string{"OK", "Warning", "Down"}[of]
+		if !regexp.MustCompile(tile + `\s+` + word + `\s`).MatchString(strip) {
+			h.t.Errorf("%s: the strip does not say that %s is %s:\n%s", what, tile, word, strip)
+		}
+	}
+	if known != len(states) {
+		h.t.Errorf("the tiles stand for %d parts, and the metrics have %d", known, len(states))
+	}
+	if well := strings.Contains(strip, "Everything is working. No action needed."); well != (worst == 0) {
+		h.t.Errorf("%s: the overview says that all is well: %t\n%s", what, well, strip)
+	}
+	if listed := strings.Contains(strip, "Action needed"); worst == 2 && !listed {
+		h.t.Errorf("%s: what is down is no action needed:\n%s", what, strip)
+	}
+}
+
+// storeIsDown wants every place to say that the store can't be written, as far as it can say anything.
+func (h *healthViews) storeIsDown() {
+	h.t.Helper()
+	var body string
+	if !within(90*time.Second, func() bool {
+		body = newClient(h.t).get("http://" + h.metrics + "/metrics").Body
+		return h.states(body)["store"] == "down" && strings.Contains(body, "\nssobridge_ready 0\n")
+	}) {
+		h.t.Errorf("the metrics do not say that the store is down: %v", h.states(body))
+	}
+	if status := newClient(h.t).get(h.url + "/readyz").Status; status == http.StatusOK {
+		h.t.Error("/readyz says that it is ready without a store")
+	}
+	if p := h.viewer.get(h.url + "/admin/"); strings.Contains(p.text(), "Everything is working. No action needed.") {
+		h.t.Errorf("the overview says that all is well without a store:\n%s", p.text())
 	}
 }

@@ -88,7 +88,7 @@ func (w *world) startShibboleth(t testing.TB, changes ...string) shibboleth {
 		"--group", directorytest.SharedSlapd(t).GroupDN("ctct-"+books+"-account_manager"), "encryption=if-published",
 		"--attribute", "urn:oid:0.9.2342.19200300.100.1.3={mail};format=uri;friendly=mail",
 		"--attribute", "urn:oid:1.3.6.1.4.1.5923.1.1.1.7={login};format=uri",
-		// Dropped there, as our metadata name no scope, and so never REMOTE_USER.
+		// Dropped there unless our metadata name its domain; else it is REMOTE_USER.
 		"--attribute", "urn:oid:1.3.6.1.4.1.5923.1.1.1.6={mail};format=uri;friendly=eduPersonPrincipalName")
 	return s
 }
@@ -102,22 +102,24 @@ func TestAcceptanceShibboleth(t *testing.T) {
 		name    string
 		changes []string
 		posts   bool
+		scopes  string
 	}{
-		{"as installed", nil, false},
+		{"as installed", nil, false, "[example.org]"}, // of somebody else's people
+		{"with a scope", nil, false, "[example.test]"},
 		{"signed by POST", []string{
 			`REMOTE_USER="eppn subject-id pairwise-id persistent-id"`, `REMOTE_USER="mail" signing="true"`,
 			`discoveryProtocol="SAMLDS"`, `outgoingBindings="` + post + `" discoveryProtocol="SAMLDS"`,
-		}, true},
+		}, true, "[]"},
 	} {
 		t.Run(how.name, func(t *testing.T) {
-			w := newWorld(t, setting{set: map[string]string{"logout.enabled": "true"}})
+			w := newWorld(t, setting{set: map[string]string{"logout.enabled": "true", "metadata.scopes": how.scopes}})
 			s := w.startShibboleth(t, how.changes...)
 			launch := w.url + "/launch/sp?entity_id=" + url.QueryEscape(s.entity())
 			inside := func(p *page) {
 				t.Helper()
 				user := p.Header.Get("X-User")
-				if how.posts && user != "alice@example.test" ||
-					!how.posts && !strings.HasPrefix(user, w.ownSite+"!"+s.entity()+"!") {
+				if byMail := how.posts || how.scopes == "[example.test]"; byMail && user != "alice@example.test" ||
+					!byMail && !strings.HasPrefix(user, w.ownSite+"!"+s.entity()+"!") {
 					t.Errorf("REMOTE_USER is %q", user)
 				}
 				if p.Status != http.StatusOK || strings.TrimSpace(p.Body) != "inside" ||

@@ -175,8 +175,8 @@ func newKeyPair(t testing.TB) keyPair {
 	}
 }
 
-// nodeSP is a service provider made of @node-saml/node-saml: interop/sp.js in a
-// process of its own.
+// nodeSP is a peer made of a library for Node.js, in a process of its own: the service provider of @node-saml/node-saml
+// in interop/sp.js, or the OpenID provider of oidc-provider in interop/op.js.
 type nodeSP struct {
 	t   testing.TB
 	in  *json.Encoder
@@ -185,15 +185,21 @@ type nodeSP struct {
 
 func startNode(t testing.TB) *nodeSP {
 	t.Helper()
+	return startScript(t, "sp.js", filepath.Join("@node-saml", "node-saml"))
+}
+
+// startScript starts a peer of the interop folder that is made of a library.
+func startScript(t testing.TB, script, library string) *nodeSP {
+	t.Helper()
 	root, err := filepath.Abs(filepath.Join("..", "..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}
 	modules := filepath.Join(root, ".tools", "interop", "node_modules")
-	if _, err := os.Stat(filepath.Join(modules, "@node-saml", "node-saml")); err != nil {
-		t.Fatalf("the interop tests need @node-saml/node-saml in %s: %s", modules, install)
+	if _, err := os.Stat(filepath.Join(modules, library)); err != nil {
+		t.Fatalf("the interop tests need %s in %s: %s", library, modules, install)
 	}
-	cmd := exec.Command(tool(t, "node"), filepath.Join("interop", "sp.js"))
+	cmd := exec.Command(tool(t, "node"), filepath.Join("interop", script))
 	cmd.Env = append(os.Environ(), "NODE_PATH="+modules)
 	var complaints bytes.Buffer
 	cmd.Stderr = &complaints
@@ -240,7 +246,7 @@ func (n *nodeSP) try(name string, arguments map[string]any) (map[string]any, err
 		n.t.Fatalf("node: %s: %v: %s", name, err, n.out.Text())
 	}
 	if answer.Error != nil {
-		return nil, fmt.Errorf("node-saml: %s", *answer.Error)
+		return nil, fmt.Errorf("node: %s", *answer.Error)
 	}
 	return answer.OK, nil
 }

@@ -89,6 +89,7 @@ func TestByKeyboard(t *testing.T) {
 		"/admin/people?find=ali", "/admin/trace", "/admin/accounts/of/" + club,
 		"/admin/accounts/new", "/admin/accounts/webhooks", "/admin/provisioning", "/admin/provisioning/plans/1",
 		"/admin/provisioning/users/tell", "/admin/provisioning/work", "/admin/providers", "/admin/keys",
+		"/admin/tokens/new", "/admin/notices/new",
 		"/admin/audit", "/admin/settings", "/sessions",
 	} {
 		b.open(w.url + page)

@@ -63,6 +63,15 @@ func TestLockouts(t *testing.T) {
 	if p := alice.goOn(alice.login(alice.get(w.launch(books)), "alice", password)); !p.delivers() {
 		t.Errorf("still locked out:\n%s", p.text())
 	}
+	for range 3 {
+		stranger := newClient(t)
+		stranger.login(stranger.get(w.launch(books)), "alice", "not-it").says("is not right")
+	}
+	lifted := w.object(t, "lockouts", "lift", "alice")
+	if counted, ok := lifted["directory"].(map[string]any); !ok || lifted["given_back"] != 3.0 ||
+		counted["locked"] != false || counted["threshold"] != 20.0 {
+		t.Errorf("lockouts lift --json: %v", lifted)
+	}
 	if out, err := w.tryCommand("lockouts", "lift", "nobody-there"); err == nil {
 		t.Errorf("lifted nobody's:\n%s", out)
 	}
@@ -81,11 +90,11 @@ func TestLockouts(t *testing.T) {
 	link := strings.SplitN(strings.SplitN(admin.get(w.url+"/admin/people?find=alice").Body, `href="/admin/people/of/`,
 		2)[1], `"`, 2)[0]
 	p = admin.get(w.url + "/admin/people/of/" + link)
-	p.says("Locked", "in browsers that the person did not use before")
+	p.says("Locked", "in browsers that the person did not use before", "only browsers used before are accepted")
 	if p = admin.submitForm(p, "/admin/people/lockouts", "", ""); !strings.Contains(p.text(), "The lockout was lifted") {
 		t.Errorf("lift on the person's page: %d\n%s", p.Status, p.text())
 	}
-	if out := w.command(t, "audit", "list", "--action", "lockout-lift"); strings.Count(out, "lockout-lift") != 3 {
+	if out := w.command(t, "audit", "list", "--action", "lockout-lift"); strings.Count(out, "lockout-lift") != 4 {
 		t.Errorf("the audit:\n%s", out)
 	}
 	// The directory itself has locked.

@@ -39,8 +39,10 @@ func TestMoveIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: old.Certificate.Raw})
-	w.command(t, "keys", "import", file("idp.crt", certificate),
-		file("idp.key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private})))
+	if key := w.object(t, "keys", "import", file("idp.crt", certificate), file("idp.key",
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))); key["id"] != old.ID {
+		t.Errorf("keys import: %v", key)
+	}
 	w.command(t, "keys", "publish", old.ID)
 	w.command(t, "keys", "promote", "--all", "--confirmed-by", "moved from the old one", old.ID)
 	w.command(t, "users", "adopt", "--yes", file("users.csv", []byte("login,account,external_id\nbob,"+club+

@@ -43,14 +43,23 @@ func (b *bridge) program(ctx context.Context, args ...string) *exec.Cmd {
 
 // output collects what the program writes; it is shown when a test fails.
 type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
+	reading sync.Mutex // held while nothing is read
+	mu      sync.Mutex
+	b       bytes.Buffer
 }
 
 func (o *output) Write(p []byte) (int, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.Write(p)
+}
+
+// block has nobody read what the program writes, until release is called.
+func (o *output) block() (release func()) {
+	o.reading.Lock()
+	return o.reading.Unlock
 }
 
 func (o *output) String() string {

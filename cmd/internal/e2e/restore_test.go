@@ -27,14 +27,14 @@ func TestCrowdRestore(t *testing.T) {
 	w.stop(t)
 	w.command(t, "restore", backup)
 	w.start(t)
-	if out := w.command(t, "provision", "status"); !strings.Contains(out, "HELD") {
-		t.Errorf("after the restore creations are not held:\n%s", out)
+	if out := w.command(t, "provision", "status"); !strings.Contains(out, "PAUSED") {
+		t.Errorf("after the restore provisioning is not paused:\n%s", out)
 	}
 	if out, err := w.tryCommand("provision", "plan"); err != nil {
 		t.Fatalf("provision plan: %v\n%s", err, out)
 	}
 	if out, err := w.tryCommand("provision", "apply", "--max", fmt.Sprint(people), "--yes"); err == nil ||
-		!strings.Contains(out, "on hold") {
+		!strings.Contains(out, "is paused since") {
 		t.Errorf("a plan was applied during the hold: %v\n%s", err, out)
 	}
 

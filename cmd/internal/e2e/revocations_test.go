@@ -5,10 +5,12 @@ import (
 	"context"
 	"database/sql"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -133,8 +135,8 @@ func (r *revoker) stillRevokedByCommands() {
 		strings.Contains(out, club) {
 		t.Errorf("suspended users, want alice alone:\n%s", out)
 	}
-	if out := lines("provision", "status"); !strings.Contains(out, "HELD") {
-		t.Errorf("creations are not held:\n%s", out)
+	if out := lines("provision", "status"); !strings.Contains(out, "PAUSED") {
+		t.Errorf("provisioning is not paused:\n%s", out)
 	}
 }
 
@@ -313,6 +315,12 @@ func TestRevocationsOutliveADump(t *testing.T) {
 	if !within(4*patience, func() bool { return lines(state[1]) > 8 && lines(state[0]) == lines(state[1]) }) {
 		t.Fatalf("journals of %d and %d lines", lines(state[0]), lines(state[1]))
 	}
+	// Another installation with a copy of the secret key must not serve the same database.
+	other := second
+	other.env = append(slices.Clone(second.env), "SSOBRIDGE_LISTEN=127.0.0.1:"+freePort(t),
+		"SSOBRIDGE_STATE_DIR="+t.TempDir(), "SSOBRIDGE_ENTITY_ID=https://staging.example.test/saml/metadata")
+	(&revoker{world: &world{bridge: &other, t: t}, t: t}).refusesToServe("another installation runs on this database",
+		"https://staging.example.test/saml/metadata")
 	w.stop(t)
 	second.stop(t)
 
@@ -337,6 +345,57 @@ func TestRevocationsOutliveADump(t *testing.T) {
 	second.env = append(second.env, "SSOBRIDGE_STORE_DSN="+again, "SSOBRIDGE_STATE_DIR="+t.TempDir())
 	r.refusesToServe("dumped and read in", "there is no revocation journal")
 	second.command(t, "restore", "--yes")
+	second.start(t)
+
+	// A server at which databases change their names: the running replica ends, the next start serves nobody, and all is
+	// well with the right database.
+	admin, err := databases()
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(dsn string) string {
+		t.Helper()
+		u, err := url.Parse(dsn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.TrimPrefix(u.Path, "/")
+	}
+	swap := func() {
+		t.Helper()
+		server, err := sql.Open("pgx", admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer server.Close()
+		a, b := name(again), name(restored)
+		for _, statement := range []string{
+			`ALTER DATABASE "` + a + `" ALLOW_CONNECTIONS false`, `ALTER DATABASE "` + b + `" ALLOW_CONNECTIONS false`,
+			`SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname IN ('` + a + `', '` + b + `')`,
+			`ALTER DATABASE "` + a + `" RENAME TO "` + a + `-aside"`, `ALTER DATABASE "` + b + `" RENAME TO "` + a + `"`,
+			`ALTER DATABASE "` + a + `-aside" RENAME TO "` + b + `"`,
+			`ALTER DATABASE "` + a + `" ALLOW_CONNECTIONS true`, `ALTER DATABASE "` + b + `" ALLOW_CONNECTIONS true`,
+		} {
+			if _, err := server.ExecContext(t.Context(), statement); err != nil {
+				t.Fatalf("%s: %v", statement, err)
+			}
+		}
+	}
+	swap()
+	ended := make(chan error, 1)
+	go func(cmd *exec.Cmd) { ended <- cmd.Wait() }(second.cmd)
+	select {
+	case err := <-ended:
+		if err == nil {
+			t.Error("it ended as if nothing were wrong")
+		}
+		second.cmd = nil
+	case <-time.After(4 * patience):
+		t.Fatal("it goes on with another database")
+	}
+	second.logs(t, "the database was restored while the program ran")
+	r.refusesToServe("it is another database than the one whose revocations state_dir has", "compare store.dsn")
+	swap()
 	second.start(t)
 }
 
@@ -393,7 +452,7 @@ func TestRevocationCutOff(t *testing.T) {
 	if out := w.command(t, "users", "list", "--state", "suspended"); strings.Count(out, club) != 1 {
 		t.Errorf("after the next start:\n%s", out)
 	}
-	if out := w.command(t, "provision", "status"); strings.Contains(out, "HELD") {
+	if out := w.command(t, "provision", "status"); strings.Contains(out, "PAUSED") {
 		t.Errorf("it was no restore, and creations are held:\n%s", out)
 	}
 	// Resumed since: the old word counts no more.

@@ -53,6 +53,7 @@ func TestKEY01RollOver(t *testing.T) {
 	}
 	before, after := w.newKey()
 	signsIn()
+	w.command(t, "sp", "set", w.providerID(), "holds_certificates=two")
 	w.loads(w.certificateOf(before), w.certificateOf(after))
 	signsIn()
 	w.command(t, "keys", "promote", "--sp", w.providerID(), "--confirmed-by", "Kim Lee", after)

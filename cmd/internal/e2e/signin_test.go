@@ -183,7 +183,7 @@ func TestTooManyWrongPasswords(t *testing.T) {
 	for range 2 {
 		own.login(own.get(w.launch("")), "bob", "not-it").says("is not right")
 	}
-	own.login(own.get(w.launch("")), "bob", password).status(http.StatusTooManyRequests).says("too many tries")
+	own.login(own.get(w.launch("")), "bob", password).status(http.StatusTooManyRequests).says("too many wrong tries")
 }
 
 func TestSPInitiated(t *testing.T) {

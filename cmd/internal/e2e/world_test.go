@@ -122,11 +122,12 @@ type setting struct {
 	algorithm string // of the signing key; default rsa-2048
 	// mapping add; default: alice, bob and eve by groups, zoe and alice by pattern
 	mappings [][]string
-	env      []string // of every process
-	bare     bool     // an empty store: no service provider, no mapping
-	quick    bool     // without the race detector
-	apart    bool     // everything by processes of the program, the setting up too
-	binary   string   // another build of the program
+	env      []string          // of every process
+	files    map[string]string // more files in the folder of the configuration
+	bare     bool              // an empty store: no service provider, no mapping
+	quick    bool              // without the race detector
+	apart    bool              // everything by processes of the program, the setting up too
+	binary   string            // another build of the program
 	// port of the public address where something stands before the bridge; "": its own
 	public string
 	around func(http.Handler) http.Handler // stands before the sandbox
@@ -228,6 +229,11 @@ func (w *world) setUp(t testing.TB, s setting, args []string) {
 		"api_key": apiKey(s.sandbox),
 	} {
 		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(secret+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range s.files {
+		if err := os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -148,6 +148,22 @@ func TestJournal(t *testing.T) {
 	}
 	// its place is known for the first time
 	f.must(f.Follow(ctx, source{standing: store.Standing{Seq: 5, Audit: 11, Place: "a"}}))
+	// Another database is none to follow, however far it has come, unless it is the same one that was moved there.
+	further := store.Standing{Seq: 5, Audit: 20, Place: "b", WasAt: "b"}
+	if err := f.Follow(ctx, source{standing: further}); !errors.Is(err, journal.ErrRestored) {
+		t.Errorf("another database: %v", err)
+	}
+	if c := f.read(); !c.Seen.Another(further) || c.Seen.Place != "a" || c.Seen.Audit != 11 {
+		t.Errorf("the mark, after another database: %+v", c.Seen)
+	}
+	if (journal.Mark{Audit: 11, Place: "a"}).Another(further) {
+		t.Error("a database in which nothing was revoked keeps from all others")
+	}
+	further.Former = "a"
+	f.must(f.Follow(ctx, source{standing: further}))
+	if c := f.read(); c.Seen.Place != "b" || c.Seen.Audit != 20 {
+		t.Errorf("the mark, after the database was moved: %+v", c.Seen)
+	}
 
 	// Another process goes on with the same file.
 	g := open(t, f.dir, "", "a")

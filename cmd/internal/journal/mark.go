@@ -21,6 +21,7 @@ type Mark struct {
 	Seq   int64     `json:"seq"`   // of the last revocation that was read from it
 	Audit int64     `json:"audit"` // of the last event in its audit's chain
 	At    time.Time `json:"at"`
+	Place string    `json:"place,omitempty"` // where that database stood; "": that is not known
 }
 
 type signedMark struct {
@@ -29,10 +30,14 @@ type signedMark struct {
 }
 
 func (m Mark) fields() [][]byte {
-	return [][]byte{
+	fields := [][]byte{
 		binary.BigEndian.AppendUint64(nil, uint64(m.Seq)), binary.BigEndian.AppendUint64(nil, uint64(m.Audit)),
 		binary.BigEndian.AppendUint64(nil, uint64(m.At.UnixMicro())),
 	}
+	if m.Place != "" { // marks of a file, and of the version before, have none
+		fields = append(fields, []byte(m.Place))
+	}
+	return fields
 }
 
 // readMark reads the mark; the zero one where there is none that holds. Then a restore is noticed by the words alone.
@@ -76,6 +81,14 @@ func (j *Journal) SetMark(ctx context.Context, m Mark) error {
 // Behind tells whether the database is behind the mark: then it was restored.
 func (m Mark) Behind(st store.Standing) bool { return st.Seq < m.Seq || st.Audit < m.Audit }
 
+// Another tells whether the database is another one than that which was seen: it stands elsewhere, and did not come
+// from there. The address in the configuration may be wrong, or databases have changed their names. One in which
+// nothing was ever revoked counts for nothing: an address that was wrong at the first try must not have the right
+// database taken for a restored one.
+func (m Mark) Another(st store.Standing) bool {
+	return m.Seq > 0 && m.Place != "" && st.Place != "" && m.Place != st.Place && m.Place != st.Former && !st.Moved()
+}
+
 // ErrRestored says that the database is not the one that was seen last, or is behind it.
 var ErrRestored = errors.New("the database was restored while the program ran")
 
@@ -86,8 +99,8 @@ type Source interface {
 }
 
 // Follow writes down what the database has and the journal does not: what other replicas have revoked, what was
-// allowed, and what could not be written. ErrRestored: the database is behind the mark, or stands elsewhere;
-// nothing is written.
+// allowed, and what could not be written. ErrRestored: the database is behind the mark, stands elsewhere, or is
+// another one; nothing is written.
 func (j *Journal) Follow(ctx context.Context, from Source) error {
 	const batch = 500
 	st, err := from.Standing(ctx)
@@ -96,7 +109,7 @@ func (j *Journal) Follow(ctx context.Context, from Source) error {
 	}
 	return j.locked(ctx, func() error {
 		m := j.readMark()
-		if m.Behind(st) || st.Moved() {
+		if m.Behind(st) || st.Moved() || m.Another(st) {
 			return ErrRestored
 		}
 		was := m
@@ -118,7 +131,10 @@ func (j *Journal) Follow(ctx context.Context, from Source) error {
 		}
 		m.Seq, m.Audit = max(m.Seq, st.Seq), max(m.Audit, st.Audit) // purged words have left no gap that matters
 		j.fault.Store(nil)
-		if m.Seq == was.Seq && m.Audit == was.Audit {
+		if st.Place != "" {
+			m.Place = st.Place
+		}
+		if m.Seq == was.Seq && m.Audit == was.Audit && m.Place == was.Place {
 			return nil
 		}
 		return j.writeMark(m)

@@ -3,12 +3,17 @@ package server
 import (
 	"context"
 	"errors"
+	"maps"
+	"net/http"
+	"slices"
 	"strings"
+	"time"
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/web"
 	"ssobridge/web/admin"
+	"ssobridge/web/api"
 	"ssobridge/web/console"
 )
 
@@ -37,12 +42,17 @@ func (p *App) Providers() admin.Providers {
 
 // Lockouts is what can be done with people and addresses that are locked out.
 func (p *App) Lockouts() admin.Lockouts {
-	return admin.Lockouts{Store: p.Store, IdP: p.IdP, Directory: p.Directory}
+	return admin.Lockouts{Store: p.Store, IdP: p.IdP, Directory: p.Everybody}
 }
 
 // Sessions is what can be done with people's sessions.
 func (p *App) Sessions() admin.Sessions {
-	return admin.Sessions{Store: p.Store, Directory: p.Directory, Idle: p.Config.Sessions.Idle}
+	return admin.Sessions{Store: p.Store, Directory: p.Everybody, Idle: p.Config.Sessions.Idle}
+}
+
+// Sources is what can be done with the sources of people beside the directory.
+func (p *App) Sources() admin.Sources {
+	return admin.Sources{Store: p.Store, IdP: p.IdP, Keys: p.SourceKeys}
 }
 
 // Handover makes the sheet for the support engineer of a service provider.
@@ -55,12 +65,17 @@ func (p *App) Handover() admin.Handover {
 
 // Audit is what can be done with the audit log.
 func (p *App) Audit() admin.Audit {
-	return admin.Audit{Store: p.Store, Sealer: p.Sealer, Directory: p.Directory, Now: p.Now}
+	return admin.Audit{Store: p.Store, Sealer: p.Sealer, Directory: p.Everybody, Now: p.Now}
 }
 
 // Factors is what can be done with people's second factors.
 func (p *App) Factors() admin.Factors {
 	return admin.Factors{IdP: p.IdP, URL: p.Config.ConsoleURL() + "/admin/"}
+}
+
+// APITokens is what can be done with tokens of the REST API.
+func (p *App) APITokens() admin.Tokens {
+	return admin.Tokens{Store: p.Store, Provisioning: p.Provisioning, Now: p.Now}
 }
 
 // Secrets is what can be done with the secret keys.
@@ -119,12 +134,13 @@ func (p *App) Status() admin.Status {
 
 // Mappings is what can be done with mappings.
 func (p *App) Mappings() admin.Mappings {
-	return admin.Mappings{Rules: p.Provisioning, Directory: p.Directory, Reads: p.Config.ReadsAttribute}
+	return admin.Mappings{Rules: p.Provisioning, Directory: p.Directory, Reads: p.Config.ReadsAttribute,
+		Sources: slices.Sorted(maps.Keys(p.Config.Sources))}
 }
 
 // People is what is known of people.
 func (p *App) People() admin.People {
-	return admin.People{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory, IdP: p.IdP}
+	return admin.People{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Everybody, IdP: p.IdP}
 }
 
 // Plans is what can be done with plans of creations.
@@ -139,7 +155,12 @@ func (p *App) Attention() admin.Attention {
 
 // Users is what can be done with people's users at Constant Contact.
 func (p *App) Users() admin.Users {
-	return admin.Users{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Directory}
+	return admin.Users{Store: p.Store, Provisioning: p.Provisioning, Directory: p.Everybody}
+}
+
+// Moves takes people of the directory to a source of people.
+func (p *App) Moves() admin.Moves {
+	return admin.Moves{Store: p.Store, Directory: p.Everybody, IdP: p.IdP}
 }
 
 // ClientAccounts is what can be done with client accounts.
@@ -185,10 +206,54 @@ func (p *App) HowTo(act admin.Act, about string) string {
 // Settings is the effective configuration, key by key, with secrets masked.
 func Settings(cfg *config.Config) []admin.Setting {
 	var all []admin.Setting
+	manual := config.Manual()
 	for _, s := range cfg.Settings() {
-		all = append(all, admin.Setting(s))
+		all = append(all, admin.Setting{Key: s.Key, Value: s.Value, Source: s.Source, Meaning: manual[s.Key]})
 	}
 	return all
+}
+
+// api serves the REST API; nil where it is switched off.
+func (p *App) api() (http.Handler, error) {
+	if !p.Config.API.Enabled {
+		return nil, nil //nolint:nilnil // without is how it works by default
+	}
+	return api.New(api.Options{
+		Tokens: p.APITokens(), Status: p.Status(), Plans: p.Plans(), Accounts: p.ClientAccounts(), Mappings: p.Mappings(),
+		People: p.People(), Users: p.Users(), Sessions: p.Sessions(), Lockouts: p.Lockouts(), Providers: p.Providers(),
+		Keys: p.Keys(), Factors: p.Factors(), Notices: p.Notices(), Traces: p.SignInTraces(), Audit: p.Audit(),
+		Answers: p.Store.APIAnswers(), Sealer: p.Sealer, Ordered: p.orderStored, Now: p.Now, Logger: p.log,
+	})
+}
+
+// ordersEvery is how often orders of client accounts that programs have stored are looked for.
+const ordersEvery = 2 * time.Second
+
+// sendOrders makes the calls of these orders until ctx ends. It goes on where the API is switched off by now: what was
+// ordered is wanted.
+func (p *App) sendOrders(ctx context.Context) error {
+	tick := time.NewTicker(ordersEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		case <-p.ordered:
+		}
+		if _, err := p.ClientAccounts().SendOrders(ctx, p.Now()); err != nil && ctx.Err() == nil {
+			p.log.Warn("orders of client accounts by programs did not come to their end; tried again by themselves",
+				"error", err)
+		}
+	}
+}
+
+// orderStored wakes sendOrders of this replica.
+func (p *App) orderStored() {
+	select {
+	case p.ordered <- struct{}{}:
+	default: // it is awake already
+	}
 }
 
 // console is the admin console; nil where nobody has a role in it.
@@ -202,8 +267,9 @@ func (p *App) console() *web.Console {
 		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
 		Handover: p.Handover(), ClientAccounts: p.ClientAccounts(), Webhooks: p.Webhooks(), Attention: p.Attention(),
 		Factors: p.Factors(), OurMetadata: p.OurMetadata(), NamedGroups: p.NamedGroups(), Captures: p.Captures(),
-		Traces:   p.SignInTraces(),
-		Settings: Settings(&p.Config),
+		Traces: p.SignInTraces(), SetUp: admin.SetUp{Store: p.Store},
+		Tokens: p.APITokens(), Notices: p.Notices(), Sources: p.Sources(), APIServed: p.Config.API.Enabled,
+		Settings: Settings(&p.Config), Components: p.Components,
 	})
 	return &web.Console{
 		Pages: pages, Audit: p.Store.Audit(), Forms: p.Store.Forms(),

@@ -19,12 +19,14 @@ const (
 	sealLease = 15 * time.Second // a replica that died is followed by another then
 )
 
-// keepChain chains the audit's events and makes a checkpoint of the chain every ten seconds, on one
-// replica at a time, and a last time when ctx ends.
-func (p *App) keepChain(ctx context.Context) error {
+// keepChain chains the audit's events and makes a checkpoint of the chain at the start and every ten seconds, on one
+// replica at a time, and a last time when ctx ends. It closes first once the one at the start was made or failed.
+func (p *App) keepChain(ctx context.Context, first chan<- struct{}) error {
 	holder := fmt.Sprintf("%d-%d", os.Getpid(), p.Now().UnixNano())
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
+	p.checkpoint(ctx, holder) // of what happened since the last stop
+	close(first)
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,11 +39,16 @@ func (p *App) keepChain(ctx context.Context) error {
 			}
 			return nil
 		case <-tick.C:
-			if err := p.checkpointOnce(ctx, holder); err != nil && ctx.Err() == nil {
-				p.log.Warn("no checkpoint of the audit log was made; tried again in ten seconds", "error", err)
-			}
+			p.checkpoint(ctx, holder)
 			p.compareAudit(ctx)
 		}
+	}
+}
+
+// checkpoint is checkpointOnce with a line in the log where it fails.
+func (p *App) checkpoint(ctx context.Context, holder string) {
+	if err := p.checkpointOnce(ctx, holder); err != nil && ctx.Err() == nil {
+		p.log.Warn("no checkpoint of the audit log was made; tried again in ten seconds", "error", err)
 	}
 }
 

@@ -55,6 +55,7 @@ type healthKeeper struct {
 
 func newHealthKeeper(p *App, replica string) *healthKeeper {
 	k := &healthKeeper{p: p, replica: replica, status: p.Status()}
+	k.status.Since = p.Now()
 	k.status.Probe = func(ctx context.Context) error { return p.Client.Probe(ctx, partnerapi.PriorityPlan) }
 	return k
 }

@@ -54,6 +54,9 @@ func newMetrics(p *App, health *healthKeeper) *metrics {
 			Name: "ssobridge_store_statements_total", Help: "Statements that this process ran in the database.",
 		}, func() float64 { return float64(p.Store.Usage().Statements) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ssobridge_store_request_statements_total", Help: "Of these statements, those that requests asked for.",
+		}, func() float64 { return float64(p.Store.Usage().RequestStatements) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "ssobridge_log_lines_lost_total", Help: "Log lines that were lost, since whoever reads the log did not take " +
 				"them.",
 		}, func() float64 {
@@ -67,6 +70,9 @@ func newMetrics(p *App, health *healthKeeper) *metrics {
 			Name: "ssobridge_store_transactions_total", Help: "Transactions that this process ran in the database to change " +
 				"something.",
 		}, func() float64 { return float64(p.Store.Usage().Transactions) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ssobridge_store_request_transactions_total", Help: "Of these transactions, those that requests asked for.",
+		}, func() float64 { return float64(p.Store.Usage().RequestTransactions) }),
 	}
 	m.registry.MustRegister(m.ours...)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

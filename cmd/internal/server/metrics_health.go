@@ -43,6 +43,8 @@ var (
 	libcrypto = desc("libcrypto_failed", "1 after libcrypto failed and was given up, until the next start.")
 	certEnd   = desc("certificate_not_after_seconds",
 		"When a certificate, or the metadata of a service provider, ends, in Unix time.", "use", "id", "sp")
+	spans = prometheus.NewDesc("ssobridge_spans_total", "Spans for OpenTelemetry: sent to the collector, or dropped since "+
+		"it did not take them in time; 0 where tracing is off.", []string{"outcome"}, nil)
 	secretFile = desc("secret_file_timestamp_seconds", "When the file of a secret was last changed, in Unix time.",
 		"secret")
 )
@@ -51,7 +53,7 @@ var (
 func (c *healthCollector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{buildInfo, ready, partState, partSince, snapshotAge, directoryUp, contactUp,
 		lastAnswer, lastSignIn, overdue, offset, checkpointAt, uncovered, journaled, rsaSigner, libcrypto, certEnd,
-		secretFile} {
+		secretFile, spans} {
 		ch <- d
 	}
 }
@@ -72,6 +74,12 @@ func (c *healthCollector) Collect(ch chan<- prometheus.Metric) {
 		gauge(rsaSigner, 1, "go", runtime.Version())
 	}
 	gauge(libcrypto, flag(c.p.Engine.Status().Failed))
+	var sent, dropped int64
+	if c.p.Tracer != nil {
+		sent, dropped = c.p.Tracer.Counts()
+	}
+	ch <- prometheus.MustNewConstMetric(spans, prometheus.CounterValue, float64(sent), "sent")
+	ch <- prometheus.MustNewConstMetric(spans, prometheus.CounterValue, float64(dropped), "dropped")
 	for _, f := range c.p.Config.SecretFiles() {
 		// A file that can't be looked at is a fault of check.
 		if info, err := os.Stat(f.File); err == nil {

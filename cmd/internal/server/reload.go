@@ -69,9 +69,9 @@ func (p *App) reload(cfg config.Config, r reloads) (done, restart []string, err 
 	if err != nil {
 		return nil, nil, err
 	}
-	r.front.set(pages.Handler())
+	r.front.set(p.inTheirTrace(pages.Handler()))
 	if handler := pages.ConsoleHandler(); handler != nil {
-		r.console.set(handler)
+		r.console.set(p.inTheirTrace(handler))
 	}
 	p.Directory.SetBindPassword(string(cfg.Directory.BindPassword))
 	p.Tokens.SetSecret(string(cfg.ConstantContact.PartnerSecret))
@@ -81,6 +81,10 @@ func (p *App) reload(cfg config.Config, r reloads) (done, restart []string, err 
 	if r.certificate != nil {
 		r.certificate.readAgain()
 		done = append(done, "tls")
+	}
+	if p.mailer != nil {
+		p.mailer.SetPassword(string(cfg.Notices.SMTP.Password))
+		done = append(done, "notices.smtp.password")
 	}
 	if p.Token != nil {
 		p.Token.SetPIN(string(cfg.PKCS11.PIN))

@@ -21,6 +21,10 @@ const (
 	replicaStep     = time.Second
 )
 
+// ErrOtherInstallation says that programs of another installation run on the database: each would sign with the keys,
+// and give out the sessions, of the other one.
+var ErrOtherInstallation = errors.New("another installation runs on this database")
+
 // ErrSecretKey says that the secret keys of the configuration are not those that the store and the other replicas need.
 var ErrSecretKey = errors.New("secret keys")
 
@@ -37,6 +41,7 @@ func NewReplica(p *App) *Replica {
 	}
 	return &Replica{p, store.Replica{
 		ID: fmt.Sprintf("%s-%d-%d", host, os.Getpid(), p.Now().UnixNano()), SecretKeys: p.SecretKeyIDs(),
+		EntityID: p.Config.EntityID,
 	}}
 }
 
@@ -61,8 +66,8 @@ func secretKeyIDs(sealer *certs.Sealer) []string {
 }
 
 // begin announces the replica. It refuses to begin where this would break sign-ins: without a secret key that something
-// in the store needs, or with one in use that another running replica does not know. Such a one may have been killed a
-// moment ago, so begin waits until it would be gone.
+// in the store needs; with one in use that another running replica does not know; or where another identity provider
+// runs on this database. Such a replica may have been killed a moment ago, so begin waits until it would be gone.
 func (r *Replica) begin(ctx context.Context) error {
 	p := r.parts
 	if err := p.SecretKeysThere(ctx); err != nil {
@@ -73,11 +78,18 @@ func (r *Replica) begin(ctx context.Context) error {
 	}
 	for begun := p.Now(); ; {
 		lacks, err := r.Lacking(ctx)
+		if err != nil {
+			return err
+		}
+		other, err := r.another(ctx)
 		switch {
 		case err != nil:
 			return err
-		case len(lacks) == 0:
+		case len(lacks) == 0 && other.ID == "":
 			return r.use(ctx)
+		case other.ID != "" && p.Now().Sub(begun) > replicaPatience:
+			return fmt.Errorf("%w: %s is the identity provider %s, and the configuration has entity_id %s; stop it, or name a "+
+				"database of its own in store.dsn", ErrOtherInstallation, other.ID, other.EntityID, r.self.EntityID)
 		case p.Now().Sub(begun) > replicaPatience:
 			return fmt.Errorf("%w: the one in use, %s, is not known to the running %s: %s", ErrSecretKey, r.self.SecretKeys[0],
 				strings.Join(lacks, ", "), LackingFix(lacks))
@@ -109,6 +121,24 @@ func (r *Replica) Lacking(ctx context.Context) ([]string, error) {
 		lacks = append(lacks, versionBefore)
 	}
 	return lacks, err
+}
+
+// another is a running replica that is another identity provider; none: its ID is "". A file is served by one program
+// alone, so what is said to run there was killed.
+func (r *Replica) another(ctx context.Context) (store.Replica, error) {
+	if r.parts.Config.Store.DSN == "" {
+		return store.Replica{}, nil
+	}
+	running, err := r.parts.Store.Replicas().Running(ctx)
+	if err != nil {
+		return store.Replica{}, err
+	}
+	for _, other := range running {
+		if other.EntityID != r.self.EntityID {
+			return other, nil
+		}
+	}
+	return store.Replica{}, nil
 }
 
 // versionBefore stands among the ids of replicas for those of the version before, which announce themselves nowhere.

@@ -48,6 +48,8 @@ func LookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 		r.Noticed = certain
 	case st.Moved():
 		r.Noticed = "it stands in another place than the database that was there: it was dumped and read in"
+	case c.Seen.Another(st):
+		r.Noticed = "it is another database than the one whose revocations state_dir has"
 	case c.Seen.Behind(st):
 		r.Noticed = fmt.Sprintf("it is behind the revocation journal: it has %d revocations and %d audit events, and had "+
 			"%d and %d on %s",
@@ -66,6 +68,10 @@ func LookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 	}
 	r.Lacking = slices.Clone(c.Faults)
 	switch {
+	case c.Seen.Another(st):
+		r.Lacking = append(r.Lacking, fmt.Sprintf("the revocation journal in %s belongs to the database that was seen on "+
+			"%s: compare store.dsn with that of the other replicas, and give each installation a state_dir of its own", j.Path(),
+			c.Seen.At.Format("2006-01-02 15:04:05 MST")))
 	case !c.Begun:
 		r.Lacking = append(r.Lacking, "there is no revocation journal in "+j.Path())
 	case !st.Newest.IsZero() && c.Since.After(st.Newest):
@@ -103,7 +109,8 @@ func (p *App) BeginJournal(ctx context.Context, settled *Restoration) error {
 		return err
 	}
 	if settled != nil {
-		if err := p.Journal.SetMark(ctx, journal.Mark{Seq: min(settled.highest(), st.Seq), Audit: st.Audit}); err != nil {
+		if err := p.Journal.SetMark(ctx, journal.Mark{Seq: min(settled.highest(), st.Seq), Audit: st.Audit,
+			Place: st.Place}); err != nil {
 			return fmt.Errorf("set the mark of the revocation journal: %w", err)
 		}
 	}
@@ -111,6 +118,30 @@ func (p *App) BeginJournal(ctx context.Context, settled *Restoration) error {
 		return fmt.Errorf("begin the revocation journal: %w", err)
 	}
 	return p.FollowJournal(ctx)
+}
+
+// beginBeforeServing begins the journal of an installation that never served: everything that was ever revoked in its
+// database is there, and the journal is whole from the first command on. Who has served has a journal, or has lost it;
+// that is for settle to say.
+func (p *App) beginBeforeServing(ctx context.Context) {
+	if _, err := os.Stat(p.Journal.Path()); !errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	used, err := p.Store.SecretKeys().List(ctx)
+	if err == nil && len(used) > 0 {
+		return
+	}
+	var r Restoration
+	if err == nil {
+		r, err = LookForRestore(ctx, p.Journal, p.Store, "")
+	}
+	if err == nil && r.Noticed == "" {
+		err = p.BeginJournal(ctx, nil)
+	}
+	if err != nil && ctx.Err() == nil {
+		p.log.Info("the revocation journal was not begun; the first start of the bridge does it", "state_dir",
+			p.Config.JournalDir(), "error", err)
+	}
 }
 
 func (p *App) FollowJournal(ctx context.Context) error {

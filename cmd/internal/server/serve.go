@@ -32,6 +32,7 @@ const (
 
 	stopTimeout    = 15 * time.Second // for running requests and partner calls after SIGTERM
 	lastTimeout    = 4 * time.Second  // for what is written when they have ended
+	spansTimeout   = time.Second      // for the last spans
 	optimizeRounds = 60               // of purges
 	purgeInterval  = time.Minute
 )
@@ -99,15 +100,18 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	}
 	// The console's own listener, where there is one, serves the same program under the same certificate.
 	front, console := &swapped{}, &swapped{}
-	front.set(pages.Handler())
+	front.set(p.inTheirTrace(pages.Handler()))
 	all := []*served{newServed(front, l.Pages, p.log, p.Now)}
 	if l.Console != nil {
 		handler := pages.ConsoleHandler()
 		if handler == nil {
 			return errors.Join(errors.New("console.listen is open, and there is no console of an address of its own"), l.close())
 		}
-		console.set(handler)
+		console.set(p.inTheirTrace(handler))
 		all = append(all, newServed(console, l.Console, p.log, p.Now))
+	}
+	for _, one := range all { // the metrics, which come later, ask for themselves
+		one.server.BaseContext = func(net.Listener) context.Context { return store.ForRequests(context.Background()) }
 	}
 	reloaded := reloads{front: front, console: console, again: func(cfg config.Config) (*web.Server, error) {
 		return p.pages(cfg, figures, stopping)
@@ -139,6 +143,10 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	if _, err := p.IdP.TakeOverNameIDs(ctx); err != nil && ctx.Err() == nil {
 		p.log.Warn("NameIDs that the version before has issued were not taken over; tried again in a minute", "error", err)
 	}
+	engine, err := p.noticeEngine(replica.self.ID)
+	if err != nil {
+		return errors.Join(err, l.close())
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	for _, one := range all {
 		g.Go(one.serve)
@@ -149,18 +157,24 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		}
 		return nil
 	})
-	g.Go(func() error { return p.purge(ctx) })
+	chained := make(chan struct{})
+	g.Go(func() error { return p.purge(ctx, chained) })
 	g.Go(func() error { return p.countRequests(ctx) })
+	g.Go(func() error { return p.sendOrders(ctx) })
 	g.Go(func() error { return p.watchStore(ctx) })
 	g.Go(func() error { return p.reloadWhenAsked(ctx, reloaded) })
 	g.Go(func() error { return replica.run(ctx) })
 	g.Go(func() error { return health.run(ctx) })
-	g.Go(func() error { return p.keepChain(ctx) })
+	g.Go(func() error { return p.keepChain(ctx, chained) })
 	g.Go(func() error { return p.keepJournal(ctx) })
 	if p.Traces != nil {
 		// It outlives the requests that are finished after ctx has ended; their traces are stored at the very end.
 		g.Go(func() error { return p.Traces.Run(ctx, p.log) })
 	}
+	if p.Tracer != nil {
+		g.Go(func() error { return p.Tracer.Run(ctx) })
+	}
+	g.Go(func() error { return engine.Run(ctx) })
 	g.Go(func() error { return p.Refresher.Run(ctx) })
 	p.resolveAtStart(ctx)
 	g.Go(func() error { return p.IdP.RunGroups(ctx) })
@@ -191,6 +205,11 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		if flush := p.Traces.Flush(last); flush != nil {
 			p.log.Warn("the last traces of sign-ins are lost", "error", flush)
 		}
+	}
+	if p.Tracer != nil { // last, and not for long: a collector that does not answer must not delay the end
+		short, cancel := context.WithTimeout(last, spansTimeout)
+		defer cancel()
+		p.Tracer.Flush(short)
 	}
 	return err
 }
@@ -263,15 +282,20 @@ func (p *App) pages(cfg config.Config, figures *metrics, stopping <-chan struct{
 		key, _ := p.Sealer.DeriveBy(id, "csrf") // it is known
 		former = append(former, key)
 	}
+	programs, err := p.api()
+	if err != nil {
+		return nil, err
+	}
 	s, err := web.New(web.Options{
 		IdP: p.IdP, PublicURL: p.Config.PublicURL, TrustedProxies: p.Config.Proxies(), Branding: branding,
 		CSRFKey: p.Sealer.Derive("csrf"), FormerCSRFKeys: former, Ready: ready, Health: p.health, Stopping: stopping,
-		Observe: figures.observe, Logger: p.log,
+		Observe: figures.observe, Span: p.beginSpan(), Logger: p.log,
 		Now: p.Now, Random: rand.Reader,
 		HSTS: strings.HasPrefix(p.Config.PublicURL, "https://"), SessionLife: 0, SignInLife: p.Config.SignIn.Life,
 		Footprints: p.Footprints, References: &p.References,
 		HowTo:         func(act idp.Act, about string) string { return p.HowTo(admin.Act(act), about) },
-		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, Webhook: p.webhook(cfg), Console: p.console(),
+		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, RememberLogin: p.Config.SignIn.RememberLogin,
+		Webhook: p.webhook(cfg), Console: p.console(), API: programs,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)
@@ -322,8 +346,14 @@ func (p *App) alignAccounts(ctx context.Context) (int, error) {
 }
 
 // purge deletes what has expired, and writes down switches of keys whose time has come, once a minute. A failure is
-// logged and tried again: what has expired is not used in any case.
-func (p *App) purge(ctx context.Context) error {
+// logged and tried again: what has expired is not used in any case. It begins once chained is closed: the audit log's
+// chain can be cut at the start's own checkpoint then, and not one purge later.
+func (p *App) purge(ctx context.Context, chained <-chan struct{}) error {
+	select {
+	case <-chained:
+	case <-ctx.Done():
+		return nil
+	}
 	tick := time.NewTicker(purgeInterval)
 	defer tick.Stop()
 	for round := 0; ; round++ {
@@ -376,15 +406,23 @@ func (p *App) retention(ctx context.Context) map[string]func() (int, error) {
 		"sessions": func() (int, error) { return p.Store.Sessions().Purge(ctx, p.Config.Sessions.Idle) },
 		"logouts":  func() (int, error) { return p.Store.Logouts().Purge(ctx) },
 		"failures": func() (int, error) { return p.Store.Throttle().Purge(ctx) },
+		"tokens":   func() (int, error) { return p.Store.APITokens().Purge(ctx) },
+		"answers":  func() (int, error) { return p.Store.APIAnswers().Purge(ctx) },
+		"launches": func() (int, error) { return p.Store.Sources().Purge(ctx) },
 		"forms":    func() (int, error) { return p.Store.Forms().Purge(ctx) },
+		"undo":     func() (int, error) { return p.Store.ServiceProviders().PurgeUndo(ctx) },
 		"traces":   func() (int, error) { return p.Store.Traces().Purge(ctx, p.Config.Traces.Keep) },
 		"captures": func() (int, error) { return p.Store.Captures().Purge(ctx) },
 		"counts":   func() (int, error) { return p.Store.RequestCounts().Purge(ctx, max(p.Config.Traces.Keep, CountsKept)) },
 		"figures":  func() (int, error) { return p.Store.Statistics().Purge(ctx) },
 		"names":    func() (int, error) { return p.Store.People().Purge(ctx) },
-		"audit":    func() (int, error) { return p.purgeAudit(ctx) },
-		"seals":    func() (int, error) { return p.Store.Audit().PurgeCheckpoints(ctx) },
-		"words":    func() (int, error) { return p.purgeRevocations(ctx) },
+		"people": func() (int, error) {
+			return p.Store.SourcePeople().Purge(ctx, p.Config.SourceLives(), config.SourceKeep)
+		},
+		"notices": func() (int, error) { return p.Store.Notices().Purge(ctx) },
+		"audit":   func() (int, error) { return p.purgeAudit(ctx) },
+		"seals":   func() (int, error) { return p.Store.Audit().PurgeCheckpoints(ctx) },
+		"words":   func() (int, error) { return p.purgeRevocations(ctx) },
 	}
 }
 

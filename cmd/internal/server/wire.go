@@ -18,7 +18,9 @@ import (
 	"ssobridge/certs/pkcs11"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/journal"
+	"ssobridge/cmd/internal/tracing"
 	"ssobridge/idp"
+	"ssobridge/idp/claims"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/fetch"
 	"ssobridge/idp/metadata"
@@ -26,6 +28,7 @@ import (
 	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web/admin"
+	"ssobridge/web/notices"
 )
 
 // App are the rooms of the bridge, made from one configuration. The commands use
@@ -39,21 +42,29 @@ type App struct {
 	Token        *pkcs11.Token // nil: none is configured
 	Engine       *certs.Engine
 	Directory    *directory.Directory
+	Everybody    *idp.People // of the directory and of all other sources
 	Tokens       *partnerapi.TokenSource
 	Budget       *store.Budget
 	Client       *partnerapi.Client
 	Provisioning *provisioning.Service
 	IdP          *idp.IdP
 	Fetcher      *fetch.Client
+	SourceKeys   *claims.Keys
+	OpenID       *claims.Client
 	Refresher    *metadata.Refresher
+	mailer       *notices.Mailer   // nil: no mail server is configured
 	Traces       *store.TraceQueue // nil: none are kept
+	Tracer       *tracing.Tracer   // nil: no spans are recorded
 	Footprints   *idp.Footprints
 	signIns      *prometheus.CounterVec       // what the answers of sign-ins came to
 	keeper       atomic.Pointer[healthKeeper] // nil: this program does not serve
 	References   idp.References
+	ordered      chan struct{} // a program has ordered a client account
 
 	// Commands says how an act is done by command, for the log; nil: it names the console alone. Whoever opens sets it.
 	Commands func(act admin.Act, about string) string
+	// Components adds the page of all parts of the console's design system; for the demo.
+	Components bool
 
 	// Version is the program's, for its metrics. Whoever serves sets it before.
 	Version string
@@ -92,9 +103,15 @@ func OpenUnsettled(ctx context.Context, cfg config.Config, log *slog.Logger) (*A
 	return open(ctx, cfg, log, store.Options{Existing: true}, false)
 }
 
+// OpenAsIs makes them without the revocation journal, to look at a database as it is: one of the version before is
+// refused with store.ErrOlderSchema, and not brought up.
+func OpenAsIs(ctx context.Context, cfg config.Config, log *slog.Logger) (*App, error) {
+	return open(ctx, cfg, log, store.Options{Existing: true, AsIs: true}, false)
+}
+
 func open(ctx context.Context, cfg config.Config, log *slog.Logger, options store.Options,
 	journaled bool) (_ *App, err error) {
-	p := &App{Config: cfg, Now: time.Now}
+	p := &App{Config: cfg, Now: time.Now, ordered: make(chan struct{}, 1)}
 	p.Footprints = idp.NewFootprints(p.Now)
 	log = slog.New(idp.Quiet(log.Handler(), p.Footprints)) // for all rooms: each gets the context of the request
 	p.log = log
@@ -120,6 +137,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		held = p.Token
 	}
 	p.Journal = NewJournal(&cfg, p.Sealer, p.Now, log)
+	if err := p.openTracer(); err != nil {
+		return nil, err
+	}
+	options.Span = p.span()
 	options.DSN, options.Insecure = cfg.DSN(), cfg.Store.Insecure
 	options.Now, options.Logger, options.Voucher = p.Now, log, p.Sealer
 	if journaled && cfg.HasJournalDir() {
@@ -128,19 +149,34 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 	if p.Store, err = store.Open(ctx, options); err != nil {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
-	if p.Directory, err = directory.New(cfg.DirectoryOptions(p.Now, log)); err != nil {
+	if options.Journal != nil {
+		p.beginBeforeServing(ctx)
+	}
+	people := cfg.DirectoryOptions(p.Now, log)
+	people.Span = p.span()
+	if p.Directory, err = directory.New(people); err != nil {
 		return nil, fmt.Errorf("set up the directory: %w", err)
 	}
 	if err := p.openPartner(); err != nil {
 		return nil, err
 	}
+	sources, err := cfg.SourceOptions()
+	if err != nil {
+		return nil, fmt.Errorf("set up the sources of people: %w", err)
+	}
+	p.Everybody = idp.NewPeople(idp.PeopleOptions{Directory: p.Directory, Known: p.Store.SourcePeople(), Sources: sources,
+		Recorded: func(ctx context.Context) (*store.AccountForms, map[string]store.SourceState, error) {
+			return p.IdP.Recorded(ctx) // which is there before anybody asks
+		}})
 	cc := cfg.ConstantContact
 	p.Provisioning, err = provisioning.New(provisioning.Options{
 		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
 		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Clock: p.Store.Clock(),
 		Audit:   p.Store.Audit(),
 		Changes: p.Store.Changes,
-		Client:  p.Client, Directory: p.Directory, Beyond: p.Directory.Beyond,
+		Client:  p.Client, Directory: p.Everybody, Beyond: p.Everybody.Beyond,
+		SourceBounds:     idp.SourceBounds(sources),
+		LeaverAfter:      cfg.LeaverAfter,
 		DirectoryFault:   admin.DirectoryFault,
 		ExternalProvider: cc.ExternalProvider,
 		PerSecond:        cc.Limits.PerSecond * cc.Limits.Share,
@@ -153,7 +189,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		ExternalID: cfg.Provisioning.ExternalID, LoginName: cfg.Provisioning.LoginName,
 		ContactEmail:           cfg.Provisioning.ContactEmail,
 		AllowMutableExternalID: cfg.Provisioning.AllowMutableExternalID,
-		Now:                    p.Now, Logger: log,
+		Begin:                  p.beginSpan(), Span: p.span(), Now: p.Now, Logger: log,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up provisioning: %w", err)
@@ -164,8 +200,18 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		traces = p.Traces
 	}
 	p.signIns = newSignIns()
+	p.SourceKeys = claims.NewKeys(claims.KeysOptions{AllowInternal: cfg.Metadata.AllowInternal,
+		AllowLoopbackHTTP: cfg.Metadata.AllowLoopbackHTTP, Now: p.Now, Kept: p.Store.SourceKeys(),
+		Failed: func(source string, err error) {
+			log.Warn("the key set of a source can't be fetched or kept", slog.String("source", source), slog.Any("error", err))
+		}})
+	p.OpenID = claims.NewClient(p.SourceKeys)
+	var passwords idp.Passwords // stays nil where people change none here
+	if cfg.Directory.PasswordChange {
+		passwords = p.Directory
+	}
 	p.IdP, err = idp.New(idp.Options{
-		Count:    p.countSignIn,
+		Count: p.countSignIn, Span: p.span(),
 		EntityID: cfg.EntityID, PublicURL: cfg.PublicURL,
 		SignIns: p.Store.SignIns(), Sessions: p.Store.Sessions(), Logouts: p.Store.Logouts(),
 		Providers: p.Store.ServiceProviders(), Groups: p.Store.NamedGroups(), Accounts: p.Store.Accounts(),
@@ -173,8 +219,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		Throttle: p.Store.Throttle(), Audit: p.Store.Audit(), Changes: p.Store.Changes, Sealer: p.Sealer, Token: held,
 		Engine:       p.Engine,
 		SwitchBefore: cfg.Keys.SwitchBefore, SwitchAfter: cfg.Keys.SwitchAfter,
-		Directory: p.Directory, Lockout: p.Directory.Lockout, Beyond: p.Directory.Beyond,
-		Gate:        p.Provisioning,
+		Directory: p.Directory, Passwords: passwords, Lockout: p.Directory.Lockout, Beyond: p.Everybody.Beyond,
+		Gate:    p.Provisioning,
+		Sources: sources, SourceStates: p.Store.Sources(), SourceKeys: p.SourceKeys, OpenID: p.OpenID,
+		SignInSource: cfg.SignIn.Source, NoPassword: !cfg.SignIn.Password,
 		SessionIdle: cfg.Sessions.Idle, SessionLife: cfg.Sessions.Life, SignInLife: cfg.SignIn.Life,
 		ReadingFresh: cfg.DirectoryCache.TTL, ReadingStale: cfg.DirectoryCache.MaxStale, Patience: cfg.SignIn.Patience,
 		HowTo:  func(act idp.Act, about string) string { return p.HowTo(admin.Act(act), about) },
@@ -189,6 +237,9 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the identity provider: %w", err)
+	}
+	if p.mailer, err = p.newMailer(); err != nil {
+		return nil, err
 	}
 	m := cfg.Metadata
 	p.Fetcher = metadata.NewFetcher(metadata.FetchOptions{AllowInternal: m.AllowInternal,
@@ -230,7 +281,8 @@ func (p *App) openPartner() (err error) {
 	p.Client, err = partnerapi.New(partnerapi.Options{
 		BaseURL: cc.BaseURL, APIKey: string(cc.APIKey), Tokens: p.Tokens, Budget: p.Budget,
 		PerSecond: cc.Limits.PerSecond * cc.Limits.Share,
-		Timeout:   cc.Timeout, Transport: transport, Failed: p.Store.Health().CallFailed, Now: p.Now, Logger: p.log,
+		Timeout:   cc.Timeout, Transport: transport, Failed: p.Store.Health().CallFailed, Span: p.span(),
+		Now: p.Now, Logger: p.log,
 	})
 	if err != nil {
 		return fmt.Errorf("set up the partner API: %w", err)
@@ -245,12 +297,9 @@ func partnerTransport(cfg *config.Config) (*http.Transport, error) {
 	transport.MaxIdleConnsPerHost = 8
 	transport.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
 	if file := cfg.ConstantContact.CAFile; file != "" {
-		pem, err := config.ReadFile(file, 1<<20)
-		if err != nil {
-			return nil, fmt.Errorf("read constant_contact.ca_file: %w", err)
-		}
-		if transport.TLSClientConfig.RootCAs, err = partnerapi.Authorities(pem); err != nil {
-			return nil, fmt.Errorf("read constant_contact.ca_file %s: %w", file, err)
+		var err error
+		if transport.TLSClientConfig.RootCAs, err = authorities("constant_contact.ca_file", file); err != nil {
+			return nil, err
 		}
 	}
 	return transport, nil

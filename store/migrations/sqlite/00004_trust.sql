@@ -10,12 +10,13 @@ CREATE TABLE person_epochs (
 
 
 -- Replicas.
--- The running programs, each seen within the last half minute: what they can read (schema) and which secret keys they know,
--- by the keys' ids with blanks between.
+-- The running programs, each seen within the last half minute: what they can read (schema), which secret keys they know, by the
+-- keys' ids with blanks between, and as which identity provider they sign.
 CREATE TABLE replicas (
     id          TEXT    NOT NULL PRIMARY KEY,
     schema      INTEGER NOT NULL,
     secret_keys TEXT    NOT NULL,
+    entity_id   TEXT    NOT NULL,
     seen_at     INTEGER NOT NULL
 ) STRICT;
 
@@ -47,8 +48,42 @@ CREATE TABLE departures (
 ALTER TABLE sso_users ADD COLUMN error_cause TEXT NOT NULL DEFAULT '';
 ALTER TABLE sso_users ADD COLUMN cause_at INTEGER NOT NULL DEFAULT 0;
 
+-- first_sign_in_at: when the person first signed in to the client account by a Response of the bridge; signed_in_at: when they last did,
+-- to a day; 0: not since the bridge notes it.
+ALTER TABLE sso_users ADD COLUMN first_sign_in_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE sso_users ADD COLUMN signed_in_at INTEGER NOT NULL DEFAULT 0;
+
+-- SSO users whose person has another name or mail address in the directory than Constant Contact was given (given_*), which
+-- only an administrator can change there: the manual task. It goes with the user's row. found_at: when the values of the
+-- directory were last written; done_at, done_by: when the task was completed, and by whom.
+CREATE TABLE changed_users (
+    person_id        TEXT    NOT NULL,
+    account          TEXT    NOT NULL,
+    given_first_name TEXT    NOT NULL,
+    given_last_name  TEXT    NOT NULL,
+    given_email      TEXT    NOT NULL,
+    first_name       TEXT    NOT NULL,
+    last_name        TEXT    NOT NULL,
+    contact_email    TEXT    NOT NULL,
+    since            INTEGER NOT NULL,
+    found_at         INTEGER NOT NULL,
+    done_at          INTEGER NOT NULL DEFAULT 0,
+    done_by          TEXT    NOT NULL DEFAULT '',
+    PRIMARY KEY (person_id, account),
+    FOREIGN KEY (person_id, account) REFERENCES sso_users (person_id, account) ON DELETE CASCADE ON UPDATE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX changed_users_open ON changed_users (since, person_id, account) WHERE done_at = 0;
+CREATE INDEX changed_users_done ON changed_users (since, person_id, account) WHERE done_at > 0;
+
 -- Whoever ordered a client account, and the users that were told of with a mapping.
 CREATE INDEX account_requests_person ON account_requests (person_id) WHERE person_id <> '';
+-- Under which key a program has ordered a client account: a hash of its token and Idempotency-Key, as hexadecimal digits; empty: under none.
+ALTER TABLE account_requests ADD COLUMN request_key TEXT NOT NULL DEFAULT '';
+-- The partner's own id of the client account, by which a program asks how its order stands; empty: it gave none.
+ALTER TABLE account_requests ADD COLUMN partner_id TEXT NOT NULL DEFAULT '';
+CREATE INDEX account_requests_partner ON account_requests (partner_id, id) WHERE partner_id <> '';
+CREATE INDEX account_requests_open ON account_requests (id) WHERE state IN ('wanted', 'sending', 'unknown', 'accepted');
+CREATE INDEX account_requests_key ON account_requests (request_key) WHERE request_key <> '';
 CREATE INDEX sso_users_owner ON sso_users (mapping) WHERE role = 'owner' AND attempts = 0;
 -- Each column that points to another table has an index: a removal there looks for it.
 CREATE INDEX sp_keys_key ON sp_keys (key_id);
@@ -253,10 +288,12 @@ CREATE INDEX revocations_at ON revocations (at);
 
 INSERT INTO counters (name, value) VALUES ('revocations', 0);
 
--- One row: where this database stands (empty until it is known), and since when it has kept revocations.
+-- One row: where this database stands (empty until it is known), where it stood before it was settled here, and since when it has kept
+-- revocations.
 CREATE TABLE store_place (
     id        INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
     place     TEXT    NOT NULL,
+    former    TEXT    NOT NULL DEFAULT '',
     began_at  INTEGER NOT NULL
 ) STRICT;
 
@@ -397,3 +434,211 @@ CREATE TABLE health (
 ) STRICT;
 
 INSERT INTO health (id, at, maker, content, signed_in_at, call_failures, call_failed_at, call_why) VALUES (1, 0, '', '', 0, 0, 0, '');
+
+
+-- The REST API.
+-- Tokens by which programs call it: hash is the SHA-256 of the whole token, and is emptied when the token is revoked. scopes, accounts
+-- (empty: all) and networks (empty: any) have blanks between. vouched_by is who gave a second factor for it. replaced_by is the token
+-- that a rotation made. mac vouches for all but the last use.
+-- refused counts the uses from other networks than the token's since the last event about them, at refused_at.
+CREATE TABLE api_tokens (
+    id          TEXT NOT NULL PRIMARY KEY,
+    name        TEXT NOT NULL,
+    hash        BLOB NOT NULL,
+    scopes      TEXT NOT NULL,
+    accounts    TEXT NOT NULL,
+    networks    TEXT NOT NULL,
+    created_at  INTEGER NOT NULL,
+    created_by  TEXT NOT NULL,
+    vouched_by  TEXT NOT NULL,
+    expires_at  INTEGER NOT NULL,
+    revoked_at  INTEGER NOT NULL,
+    replaced_by TEXT NOT NULL,
+    used_at     INTEGER NOT NULL,
+    used_from   TEXT NOT NULL,
+    refused_at  INTEGER NOT NULL,
+    refused     INTEGER NOT NULL,
+    mac         BLOB NOT NULL
+) STRICT;
+
+-- Answers to requests with an Idempotency-Key, for a day: key is a hash of token and key, request one of method, path and body. Without a
+-- status the request is being worked on, until taken_until at most. answer is sealed. made is written by the change that the request asks for:
+-- empty before it, then what it made.
+CREATE TABLE api_answers (
+    key         BLOB NOT NULL PRIMARY KEY,
+    request     BLOB NOT NULL,
+    began_at    INTEGER NOT NULL,
+    taken_until INTEGER NOT NULL,
+    claim       TEXT NOT NULL,
+    status      INTEGER NOT NULL,
+    answer      BLOB NOT NULL,
+    made        TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX api_answers_began ON api_answers (began_at);
+
+
+-- Sources of people beside the directory.
+-- Tokens that were used, by their source and a hash of their jti: none begins two sessions, on whichever replica. ends_at lies behind the
+-- time until when the token could be used.
+CREATE TABLE used_tokens (
+    source  TEXT NOT NULL,
+    token   BLOB NOT NULL,
+    ends_at INTEGER NOT NULL,
+    PRIMARY KEY (source, token)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX used_tokens_ends_at ON used_tokens (ends_at);
+
+-- By what sources name the sessions that they have begun: person, or sub and session at an OpenID provider, by hashes. person_id is who
+-- came under the name last ('': nobody yet). ended is the number of the last sign-out there, of the counter of epochs (0: none): a sign-in
+-- that came before it begins no session. A sign-out and the begin of a session meet in this row, so that one of them sees the other.
+CREATE TABLE source_sessions (
+    source    TEXT NOT NULL,
+    name      BLOB NOT NULL,
+    person_id TEXT NOT NULL,
+    ended     INTEGER NOT NULL,
+    ends_at   INTEGER NOT NULL,
+    PRIMARY KEY (source, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX source_sessions_ends_at ON source_sessions (ends_at);
+CREATE INDEX source_sessions_person ON source_sessions (person_id) WHERE person_id <> '';
+
+-- The public keys that were last fetched for a source, for when none can be fetched: also after a start. mac vouches for the row.
+CREATE TABLE source_keys (
+    source     TEXT NOT NULL PRIMARY KEY,
+    content    BLOB NOT NULL,
+    fetched_at INTEGER NOT NULL,
+    mac        BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What administrators have done with a source: without a row, nothing. disabled_at: since when none of its tokens is taken; 0: it is in use.
+-- revoked_at: tokens and sessions that are older are refused; 0: none.
+CREATE TABLE sources (
+    name        TEXT NOT NULL PRIMARY KEY,
+    disabled_at INTEGER NOT NULL,
+    revoked_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- People of sources, whom no directory has. claims is what the last token of their source said of them (JSON; empty: none came yet), seen_at
+-- when that was, to an hour. They are searched by the find columns, which are in lower case. A row goes some time after the last token
+-- (sources.NAME.keep), and with users forget.
+CREATE TABLE source_people (
+    person_id  TEXT NOT NULL PRIMARY KEY,
+    source     TEXT NOT NULL,
+    login      TEXT NOT NULL,
+    claims     TEXT NOT NULL,
+    seen_at    INTEGER NOT NULL,
+    find_login TEXT NOT NULL,
+    find_first TEXT NOT NULL,
+    find_last  TEXT NOT NULL,
+    find_mail  TEXT NOT NULL
+) STRICT;
+CREATE INDEX source_people_seen_at ON source_people (source, seen_at, person_id);
+CREATE INDEX source_people_login ON source_people (find_login, source, person_id);
+CREATE INDEX source_people_first ON source_people (find_first);
+CREATE INDEX source_people_last ON source_people (find_last);
+CREATE INDEX source_people_mail ON source_people (find_mail);
+
+-- People of the directory whom users move-source took to a source: by the id that the directory has, and by the one that they come by from
+-- now on. Nobody is created by the former one.
+CREATE TABLE moved_people (
+    person_id TEXT NOT NULL PRIMARY KEY,
+    moved_to  TEXT NOT NULL,
+    moved_at  INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX moved_people_to ON moved_people (moved_to);
+
+
+-- Notices.
+-- The outbox: what happened that somebody may have asked to hear of. Each row is written in the transaction of what it reports. cause is
+-- empty, or names the one thing that is reported once. not_to is the subscription that must not get it. spread is 1 once its deliveries
+-- stand in the next table.
+CREATE TABLE notices (
+    id      INTEGER PRIMARY KEY,
+    at      INTEGER NOT NULL,
+    class   TEXT NOT NULL,
+    cause   TEXT NOT NULL,
+    ref     TEXT NOT NULL,
+    actor   TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    account TEXT NOT NULL,
+    sp      TEXT NOT NULL,
+    detail  TEXT NOT NULL,
+    not_to  TEXT NOT NULL,
+    spread  INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX notices_cause ON notices (cause) WHERE cause <> '';
+CREATE INDEX notices_unspread ON notices (id) WHERE spread = 0;
+CREATE INDEX notices_at ON notices (at);
+
+-- Who gets which notices. sealed holds where they go and by which secrets. quiet_from and quiet_until are minutes of the day in UTC; the
+-- same: there are no quiet hours. From holder on it is how the deliveries stand: who delivers and until when, when the next message may
+-- go, failures without a success between, whether what waits goes as one message, the hour in which messages are counted and how many
+-- went in it, the last success, the last answer, and how many were given up or never put in.
+CREATE TABLE notice_subscriptions (
+    id          TEXT   NOT NULL PRIMARY KEY,
+    name        TEXT   NOT NULL,
+    kind        TEXT   NOT NULL,
+    classes     TEXT   NOT NULL,
+    sealed      BLOB NOT NULL,
+    names       INTEGER NOT NULL,
+    quiet_from  INTEGER NOT NULL,
+    quiet_until INTEGER NOT NULL,
+    created_at  INTEGER NOT NULL,
+    holder      TEXT   NOT NULL,
+    held_until  INTEGER NOT NULL,
+    next_at     INTEGER NOT NULL,
+    failures    INTEGER NOT NULL,
+    digest      INTEGER NOT NULL,
+    window_at   INTEGER NOT NULL,
+    window_sent INTEGER NOT NULL,
+    sent_at     INTEGER NOT NULL,
+    answer      TEXT   NOT NULL,
+    dead        INTEGER NOT NULL,
+    dead_at     INTEGER NOT NULL,
+    dropped     INTEGER NOT NULL,
+    dropped_at  INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX notice_subscriptions_name ON notice_subscriptions (name);
+
+-- What became of a notice at a subscription: waiting, sent, dead or dropped. message is the id that its receiver saw.
+CREATE TABLE notice_deliveries (
+    notice       INTEGER NOT NULL,
+    subscription TEXT   NOT NULL,
+    state        TEXT   NOT NULL,
+    tries        INTEGER NOT NULL,
+    created_at   INTEGER NOT NULL,
+    due_at       INTEGER NOT NULL,
+    tried_at     INTEGER NOT NULL,
+    message      TEXT   NOT NULL,
+    answer       TEXT   NOT NULL,
+    PRIMARY KEY (notice, subscription)
+) STRICT, WITHOUT ROWID;
+
+CREATE INDEX notice_deliveries_waiting ON notice_deliveries (subscription, due_at, notice) WHERE state = 'waiting';
+CREATE INDEX notice_deliveries_subscription ON notice_deliveries (subscription, notice);
+CREATE INDEX notice_deliveries_dead ON notice_deliveries (notice, subscription) WHERE state IN ('dead', 'dropped');
+CREATE INDEX notice_deliveries_dead_of ON notice_deliveries (subscription, notice) WHERE state IN ('dead', 'dropped');
+
+-- States that were reported and have not ended, such as an unreachable directory, and administrators who were reported as new.
+CREATE TABLE notice_states (
+    state TEXT   NOT NULL PRIMARY KEY,
+    at    INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+INSERT INTO counters (name, value) VALUES ('notices_spread', 0);
+
+
+-- What a service provider was before its last change (removed: which removed it), so that the change can be undone for ten
+-- minutes. choice: the signing key that was chosen for one that was removed, as JSON; empty: none of its own.
+CREATE TABLE provider_undo (
+    entity_id  TEXT   NOT NULL PRIMARY KEY,
+    record     TEXT   NOT NULL,
+    refresh_at INTEGER NOT NULL,
+    removed    INTEGER NOT NULL,
+    choice     TEXT   NOT NULL,
+    changed_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX provider_undo_at ON provider_undo (changed_at);

@@ -1,0 +1,210 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"ssobridge/idp"
+	"ssobridge/idp/directory"
+	"ssobridge/idp/mfa"
+	"ssobridge/internal/plaintext"
+)
+
+// Sessions says how long people stay signed in at the bridge.
+type Sessions struct {
+	// How long a session lasts without use.
+	// Default 1h.
+	// Example: 1h
+	Idle time.Duration `yaml:"idle"`
+
+	// How long a session lasts at most.
+	// Default 10h.
+	// Example: 10h
+	Life time.Duration `yaml:"life"`
+}
+
+// SignIn limits a sign-in.
+type SignIn struct {
+	// How long a started sign-in can be finished. At least 15m, since it is also the
+	// record that refuses a request that comes a second time.
+	// Default 1h.
+	// Example: 1h
+	Life time.Duration `yaml:"life"`
+
+	// How long a page waits for a new Constant Contact user before it says so and
+	// goes on by itself, 0s to 5s.
+	// Default 1s.
+	// Example: 1s
+	Patience time.Duration `yaml:"patience"`
+
+	// Wrong passwords for one person within login_window, by whatever spelling of the
+	// login, after which further tries are refused without asking the directory. The
+	// last two are reserved for browsers in which the person signed in before: others
+	// have two less, so that strangers can't shut anybody out. Set it below the
+	// directory's own lockout threshold, which check compares.
+	// Default 5.
+	// Example: 5
+	LoginFailures int `yaml:"login_failures"`
+
+	// How long after the last one wrong passwords are forgotten. Set it no shorter than
+	// the time after which the directory forgets them.
+	// Default 15m.
+	// Example: 15m
+	LoginWindow time.Duration `yaml:"login_window"`
+
+	// Started sign-ins without a session that one client address may have stored. It is of no
+	// effect but while a replica of the version before is running, during an upgrade: since
+	// then nothing is stored of a sign-in before the right password. It will go with the next version.
+	// Default 200.
+	// Example: 200
+	PendingPerAddress int `yaml:"pending_per_address"`
+
+	// Started sign-ins without a session that may be stored in all. Of no effect but during an
+	// upgrade, like pending_per_address.
+	// Default 20000.
+	// Example: 20000
+	PendingTotal int `yaml:"pending_total"`
+
+	// Bytes that a RelayState of a service provider may have, 80 to 16384. Many products
+	// put the whole address of the page into it that somebody wanted.
+	// Default 8192.
+	// Example: 8192
+	RelayStateMax int `yaml:"relay_state_max"`
+
+	// Ask for one click where another site leads a browser to a launch link, so that no
+	// site can sign somebody in unasked. Leave it off where action buttons stand on
+	// sites of other domains and should work with one click.
+	// Default false.
+	// Example: false
+	ConfirmLaunch bool `yaml:"confirm_launch"`
+	// Show a box on the login page by which people have their browser remember their
+	// login name for a year, so that only the password is left to type. Leave it off
+	// where people share computers and login names are not for others to see.
+	// Default false.
+	// Example: false
+	RememberLogin bool `yaml:"remember_login"`
+	// The source to which sign-ins go at once that begin at the bridge, in place of the login page: one with login_url.
+	// Links with ?source=NAME or ?source=directory choose another way.
+	// Default none: the login page has a button for each source with login_url.
+	// Example: portal
+	Source string `yaml:"source"`
+	// Whether the login page asks for a password of the directory. Off, only sources sign people in at service
+	// providers, and the login page is not shown where there is one of them. The admin console and the page of second
+	// factors always ask for the password.
+	// Default true.
+	// Example: true
+	Password bool `yaml:"password"`
+}
+
+// Logout is about signing out at all services at once (SAML single logout).
+type Logout struct {
+	// Serve single logout at /saml/slo and name it in the metadata: service providers
+	// with a logout address can sign people out here and at each other, and the page
+	// /logout offers to sign out everywhere. Messages must be signed both ways, so
+	// each such service provider needs its signing certificate on record. Off, people
+	// sign out here alone.
+	// Default false.
+	// Example: true
+	Enabled bool `yaml:"enabled"`
+}
+
+// Branding is what the pages show of the partner.
+type Branding struct {
+	// The partner's name.
+	// Default Single sign-on.
+	// Example: Example Marketing
+	Name string `yaml:"name"`
+
+	// A picture: PNG, JPEG, WebP or SVG, at most 256 KiB.
+	// Default none.
+	// Example: /etc/ssobridge/logo.svg
+	Logo string `yaml:"logo"`
+
+	// The colour of buttons and links: # and six hexadecimal digits.
+	// Default #1856ed.
+	// Example: "#1856ed"
+	Color string `yaml:"color"`
+
+	// Where people find help: https, or mailto.
+	// Default none.
+	// Example: https://help.example.com/sso
+	HelpURL string `yaml:"help_url"`
+
+	// Where people set a new password: https.
+	// Default none.
+	// Example: https://password.example.com
+	ForgottenPasswordURL string `yaml:"forgotten_password_url"`
+}
+
+func checkPages(c *Config, f *faults) {
+	b := &c.Branding
+	if n := utf8.RuneCountInString(b.Name); n < 1 || n > 80 {
+		f.add("branding.name", fmt.Sprintf("has %d characters", n), "write 1 to 80")
+	}
+	if b.Logo != "" {
+		if _, _, err := ReadLogo(b.Logo); err != nil {
+			f.add("branding.logo", "can't be used: "+err.Error(), "give a PNG, JPEG, WebP or SVG file of at most 256 KiB")
+		}
+	}
+	if !colorPattern.MatchString(b.Color) {
+		f.add("branding.color", plaintext.Quote(b.Color)+" is not a colour",
+			`write # and six hexadecimal digits, in quotes: "#1856ed"`)
+	}
+	checkLink("branding.help_url", b.HelpURL, true, f)
+	checkLink("branding.forgotten_password_url", b.ForgottenPasswordURL, false, f)
+	if !slices.Contains([]string{"json", "text"}, c.Log.Format) {
+		f.add("log.format", plaintext.Quote(c.Log.Format)+" is unknown", "write json or text")
+	}
+	for key, dn := range map[string]string{
+		"console.viewer_group": c.Console.ViewerGroup, "console.operator_group": c.Console.OperatorGroup,
+		"console.admin_group": c.Console.AdminGroup,
+	} {
+		if _, err := directory.NormalDN(dn); dn != "" && err != nil {
+			f.add(key, plaintext.Quote(dn)+" is not a DN",
+				"write the group's DN, such as cn=sso-admins,ou=groups,dc=example,dc=com")
+		}
+	}
+	for key, policy := range map[string]string{"second_factor.console": c.SecondFactor.Console,
+		"second_factor.people": c.SecondFactor.People} {
+		if _, err := mfa.ParsePolicy(policy); err != nil {
+			f.add(key, plaintext.Quote(policy)+" is no policy for second factors", "write off, offered or required")
+		}
+	}
+	if d := c.SecondFactor.ConfirmAfter; d < time.Minute || d > 30*24*time.Hour {
+		f.add("second_factor.confirm_after", d.String()+" is not from 1m to 720h",
+			"write how long its owner has to notice a factor that somebody else has added, such as 24h")
+	}
+	if class := c.SecondFactor.AuthnContext; len(class) > 256 || !strings.Contains(class, ":") ||
+		strings.ContainsFunc(class, unicode.IsSpace) {
+		f.add("second_factor.authn_context", plaintext.Quote(class)+" is not a URI",
+			"write the class that the service providers know, such as "+idp.DefaultSecondFactorClass)
+	}
+	if !slices.Contains([]string{libcryptoAuto, LibcryptoOff}, c.Signing.Libcrypto) {
+		f.add("signing.libcrypto", plaintext.Quote(c.Signing.Libcrypto)+" is unknown", "write auto or off")
+	}
+	if _, ok := logLevels[c.Log.Level]; !ok {
+		f.add("log.level", plaintext.Quote(c.Log.Level)+" is unknown", "write debug, info, warn or error")
+	}
+}
+
+// checkLink accepts https, and mailto where mail is. The link stands on pages, so
+// javascript: and its like must never pass.
+func checkLink(key, value string, mail bool, f *faults) {
+	if value == "" {
+		return
+	}
+	u, err := url.Parse(value)
+	if err == nil && (u.Scheme == "https" && u.Host != "" || mail && u.Scheme == "mailto" && u.Opaque != "") {
+		return
+	}
+	fix := "write an https:// address"
+	if mail {
+		fix += " or mailto:"
+	}
+	f.add(key, plaintext.Quote(value)+" is not such a link", fix)
+}

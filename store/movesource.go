@@ -1,0 +1,176 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"time"
+)
+
+// SourceMove takes a person of the directory to a source of people: whoever comes from there by that id is the same at
+// Constant Contact.
+type SourceMove struct {
+	From PersonID
+	To   SourcePerson
+	// Owner is the keyed hash of To's id by which NameIDs are theirs, see NameID; nil: no NameID was issued yet.
+	Owner []byte
+	// Users are the roles of the users that were shown, by client account: the move is refused where they are others now.
+	Users map[AccountID]Role
+}
+
+// ErrBusy says that a call to Constant Contact is under way.
+var ErrBusy = errors.New("a call is under way")
+
+// ErrOrdered says that the person is to own a client account that is being ordered.
+var ErrOrdered = errors.New("is to own a client account that is being ordered")
+
+// ErrMovedAway says that the person was moved to a source of people, by which they come from now on.
+var ErrMovedAway = errors.New("moved to a source")
+
+// MoveToSource moves a person's users to the id that they have at a source, in one transaction with its events: the
+// ledger's rows keep external id, login name and state, manual tasks and issued NameIDs go along, and sessions of the
+// former id end. Nobody is created under the former id any more. did is false where that move was made before.
+//
+// ErrNotFound: the person has no users. ErrConflict: they were moved elsewhere, or To is known already. ErrStale: their
+// users are others than Users says. ErrBusy: a call for one of them is under way. ErrOrdered.
+func (s *Ledger) MoveToSource(ctx context.Context, m SourceMove, events ...Event) (did bool, err error) {
+	err = s.db.write(ctx, "move person to a source", func(ctx context.Context, tx querier) error {
+		did = false
+		now, err := s.db.engine.clock(ctx, tx)
+		if err != nil {
+			return err
+		}
+		// Who is about to store a user of either waits.
+		if err := lockExternalIDs(ctx, tx, personLock(m.From), personLock(m.To.Person)); err != nil {
+			return err
+		}
+		switch to, err := movedTo(ctx, tx, m.From); {
+		case err != nil:
+			return err
+		case to == m.To.Person:
+			return nil
+		case to != "":
+			return ErrConflict
+		}
+		if err := s.movable(ctx, tx, m, now); err != nil {
+			return err
+		}
+		for _, one := range []step{
+			{text: `
+				INSERT INTO moved_people (person_id, moved_to, moved_at) VALUES ($1, $2, $3)`,
+				args: []any{string(m.From), string(m.To.Person), micros(now)}},
+			// updated_at stays: nothing of the user has changed at Constant Contact. Tasks about their data follow by foreign
+			// key. An owner's user no longer goes with the mapping of the former id, which gives the new one nothing.
+			{text: `
+				UPDATE sso_users SET person_id = $1, mapping = CASE WHEN role = 'owner' THEN 0 ELSE mapping END
+				 WHERE person_id = $2`,
+				args: []any{string(m.To.Person), string(m.From)}},
+			{text: `
+				UPDATE manual_work SET person_id = $1 WHERE person_id = $2`,
+				args: []any{string(m.To.Person), string(m.From)}},
+			m.To.came(now),
+		} {
+			if err := one.run(ctx, tx); err != nil {
+				return err
+			}
+		}
+		if m.Owner != nil {
+			if _, err := tx.ExecContext(ctx, `
+				UPDATE name_ids SET person_id = $1, owner = $2 WHERE person_id = $3 AND person_id <> ''`,
+				string(m.To.Person), blob(m.Owner), string(m.From)); err != nil {
+				return err
+			}
+		}
+		if _, _, err := s.db.revoke(ctx, tx, m.From); err != nil {
+			return err
+		}
+		did = true
+		return addEvents(ctx, tx, now, events)
+	})
+	return did, err
+}
+
+// movable tells by its error whether a move can be made.
+func (s *Ledger) movable(ctx context.Context, tx querier, m SourceMove, now time.Time) error {
+	users := func(p PersonID) ([]SSOUser, error) {
+		return collect(ctx, tx, scanUser, `
+			SELECT `+userColumns+` FROM sso_users WHERE person_id = $1 ORDER BY account`, string(p))
+	}
+	// Whoever takes a row to send it, or settles it, waits.
+	if _, err := tx.ExecContext(ctx, `
+		UPDATE sso_users SET person_id = person_id WHERE person_id = $1`, string(m.From)); err != nil {
+		return err
+	}
+	was, err := users(m.From)
+	if err != nil {
+		return err
+	}
+	if len(was) == 0 {
+		return ErrNotFound
+	}
+	roles := map[AccountID]Role{}
+	for _, u := range was {
+		if (u.State == Sending || u.State == Suspended) && u.LeaseUntil.After(now) {
+			return ErrBusy
+		}
+		roles[u.Account] = u.Role
+	}
+	if !maps.Equal(roles, m.Users) {
+		return ErrStale
+	}
+	// The order's end stores its owner by the id that it was given with.
+	if orders, err := ordered(ctx, tx, m.From); err != nil || len(orders) > 0 {
+		return cmp.Or(err, ErrOrdered)
+	}
+	there, err := users(m.To.Person)
+	if err != nil {
+		return err
+	}
+	known, err := collect(ctx, tx, scanText, `
+		SELECT person_id FROM source_people WHERE person_id = $1 AND claims <> ''
+		UNION SELECT moved_to FROM moved_people WHERE moved_to = $1`, string(m.To.Person))
+	if err == nil && len(there)+len(known) > 0 {
+		err = ErrConflict
+	}
+	return err
+}
+
+// personLock is a text that lockExternalIDs locks for a person: no external id begins like it.
+func personLock(p PersonID) string { return "\x00person " + string(p) }
+
+func movedTo(ctx context.Context, q querier, p PersonID) (to PersonID, err error) {
+	err = inSteps(ctx, q, step{text: `
+		SELECT moved_to FROM moved_people WHERE person_id = $1`, args: []any{string(p)}, none: true,
+		row: func(row scanner) error { return row.Scan(&to) }})
+	return to, err
+}
+
+// Ordered are the open orders of client accounts that a person is to own.
+func (s *Ledger) Ordered(ctx context.Context, p PersonID) ([]int64, error) {
+	all, err := ordered(ctx, s.db.engine.reader(), p)
+	return all, s.db.explain("look for orders of a person", err)
+}
+
+// MovedTo returns whom people were taken to by MoveToSource, at most 1000; who was not is left out.
+func (s *Ledger) MovedTo(ctx context.Context, people ...PersonID) (map[PersonID]PersonID, error) {
+	const what = "look which people were moved to a source"
+	if len(people) == 0 {
+		return nil, nil
+	}
+	if len(people) > 1000 {
+		return nil, s.db.explain(what, errors.New("want at most 1000 people"))
+	}
+	var c conditions
+	c.text.WriteString("SELECT person_id, moved_to FROM moved_people WHERE person_id IN (")
+	c.list(people)
+	c.text.WriteString(")")
+	moved := map[PersonID]PersonID{}
+	_, err := collect(ctx, s.db.engine.reader(), func(row scanner) (struct{}, error) {
+		var from, to PersonID
+		err := row.Scan(&from, &to)
+		moved[from] = to
+		return struct{}{}, err
+	}, c.text.String(), c.args...)
+	return moved, s.db.explain(what, err)
+}

@@ -1,0 +1,197 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ssobridge/store"
+)
+
+// testMoveToSource: a person's users go to their id at a source as they are, once, and nobody is created by the former
+// id any more; what has changed since it was shown, or is known already, is refused and changes nothing.
+func testMoveToSource(t *testing.T, fresh func(testing.TB) store.Options) {
+	o := fresh(t)
+	db, other := open(t, o), open(t, o) // two replicas
+	ctx := t.Context()
+	known(t, db, "p1", "mover") // with users in w1, which waits, and a1, which is there
+	if names, err := db.NameIDs().Get(ctx, hash("name of mover")); err != nil || names.Person != "p1" {
+		t.Fatalf("NameID: %+v, %v", names, err)
+	}
+	move := store.SourceMove{From: "p1", Owner: hash("owner of the new id"),
+		To:    store.SourcePerson{Person: "source-portal.p1", Source: "portal", Login: "portal:one"},
+		Users: map[store.AccountID]store.Role{"w1": store.AccountManager, "a1": store.AccountManager}}
+	refuse := func(name string, want error, change func(*store.SourceMove)) {
+		t.Helper()
+		m := move
+		change(&m)
+		before := dump(t, o)
+		if did, err := db.Ledger().MoveToSource(ctx, m, event("move-to-source")); did || !errors.Is(err, want) {
+			t.Errorf("%s: %v, %v, want %v", name, did, err, want)
+		}
+		if after := dump(t, o); fmt.Sprint(before) != fmt.Sprint(after) {
+			t.Errorf("%s: something was changed", name)
+		}
+	}
+	refuse("nobody", store.ErrNotFound, func(m *store.SourceMove) { m.From = "p9" })
+	refuse("another role", store.ErrStale, func(m *store.SourceMove) {
+		m.Users = map[store.AccountID]store.Role{"w1": store.AccountManager, "a1": store.CampaignCreator}
+	})
+	refuse("another account", store.ErrStale, func(m *store.SourceMove) {
+		m.Users = map[store.AccountID]store.Role{"a1": store.AccountManager}
+	})
+	there := ssoUser("x")
+	there.Person = "source-portal.there"
+	_, _, err := db.Ledger().Enqueue(ctx, there, event("w"))
+	must(t, err)
+	refuse("to somebody with a user", store.ErrConflict, func(m *store.SourceMove) { m.To.Person = there.Person })
+	must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash("came"), Person: "source-portal.came",
+		EndsAt: time.Now().Add(time.Hour), Told: &store.SourcePerson{Person: "source-portal.came", Source: "portal",
+			Login: "portal:came", Claims: []byte("{}")}}, nil))
+	refuse("to somebody who came", store.ErrConflict, func(m *store.SourceMove) { m.To.Person = "source-portal.came" })
+	lease := time.Now().Add(time.Minute).UnixMicro()
+	sql := rawDB(t, o)
+	_, err = sql.Exec(`UPDATE sso_users SET state = 'sending', lease_until = $1 WHERE account = 'w1'`, lease)
+	must(t, err)
+	refuse("while a call is under way", store.ErrBusy, func(*store.SourceMove) {})
+	_, err = sql.Exec(`UPDATE sso_users SET state = 'wanted', lease_until = 0 WHERE account = 'w1'`)
+	must(t, err)
+
+	// An order that is on its way to the API, whose end would store the owner by the former id.
+	if open, err := db.Ledger().Ordered(ctx, "p1"); err != nil || len(open) != 0 {
+		t.Errorf("orders: %v, %v, want none", open, err)
+	}
+	order, err := db.Accounts().WantAccount(ctx, store.AccountRequest{LoginName: "shop-of-mover", OrganizationName: "Shop",
+		Body: []byte("{}"), Person: "p1", ExternalID: "owner-of-shop"}, event("order"))
+	must(t, err)
+	if open, err := db.Ledger().Ordered(ctx, "p1"); err != nil || len(open) != 1 || open[0] != order.ID {
+		t.Errorf("orders: %v, %v, want %d", open, err, order.ID)
+	}
+	refuse("while a client account is ordered for them", store.ErrOrdered, func(*store.SourceMove) {})
+	_, err = sql.Exec(`UPDATE account_requests SET state = 'refused' WHERE id = $1`, order.ID)
+	must(t, err)
+
+	before, err := db.Ledger().Person(ctx, "p1")
+	must(t, err)
+	var (
+		wait  sync.WaitGroup
+		moved atomic.Int64
+	)
+	for i := range 8 {
+		on := db
+		if i%2 == 1 {
+			on = other
+		}
+		wait.Go(func() {
+			did, err := on.Ledger().MoveToSource(ctx, move, event("move-to-source"))
+			if err != nil {
+				t.Error(err)
+			}
+			if did {
+				moved.Add(1)
+			}
+		})
+	}
+	wait.Wait()
+	if moved.Load() != 1 {
+		t.Errorf("%d of eight have moved the person, want 1", moved.Load())
+	}
+	after, err := db.Ledger().Person(ctx, "source-portal.p1")
+	if err != nil || len(after) != len(before) {
+		t.Fatalf("after it: %+v, %v, want %d users", after, err, len(before))
+	}
+	for i := range after {
+		was := before[i]
+		was.Person = "source-portal.p1"
+		if fmt.Sprint(after[i]) != fmt.Sprint(was) {
+			t.Errorf("user %+v, was %+v", after[i], was)
+		}
+	}
+	if left, err := db.Ledger().Person(ctx, "p1"); err != nil || len(left) != 0 {
+		t.Errorf("left: %+v, %v", left, err)
+	}
+	if n, err := db.NameIDs().Get(ctx, hash("name of mover")); err != nil || n.Person != "source-portal.p1" ||
+		string(n.Owner) != string(move.Owner) {
+		t.Errorf("NameID: %+v, %v, want it with the new id", n, err)
+	}
+	if all, err := db.Sessions().OfPerson(ctx, "p1", 0); err != nil || len(all) != 0 {
+		t.Errorf("sessions: %+v, %v, want none", all, err)
+	}
+	if to, err := db.Ledger().MovedTo(ctx, "p1", "p2"); err != nil || len(to) != 1 || to["p1"] != "source-portal.p1" {
+		t.Errorf("moved: %v, %v", to, err)
+	}
+	if to, err := db.Ledger().MovedTo(ctx); err != nil || len(to) != 0 {
+		t.Errorf("of nobody: %v, %v", to, err)
+	}
+	if one, err := db.SourcePeople().Get(ctx, "source-portal.p1"); err != nil || one.Login != "portal:one" ||
+		one.Claims != nil {
+		t.Errorf("known at the source: %+v, %v", one, err)
+	}
+	if events, err := db.Audit().List(ctx, store.Filter{Ref: "move-to-source"}); err != nil || len(events) != 1 {
+		t.Errorf("events: %+v, %v, want one", events, err)
+	}
+	back := ssoUser("y")
+	back.Person = "p1"
+	if _, _, err := db.Ledger().Enqueue(ctx, back, event("w")); !errors.Is(err, store.ErrMovedAway) {
+		t.Errorf("a new user by the former id: %v, want ErrMovedAway", err)
+	}
+	told := ssoUser("told")
+	told.Person, told.State, told.Role = "p1", store.Active, store.AccountManager
+	if became, err := db.Ledger().Adopt(ctx, []store.SSOUser{told}, event("adopt-user")); err != nil ||
+		became[0] != store.MovedAway {
+		t.Errorf("told of the former id: %v, %v, want %s", became, err, store.MovedAway)
+	}
+	if left, err := db.Ledger().Person(ctx, "p1"); err != nil || len(left) != 0 {
+		t.Errorf("left after it was told: %+v, %v", left, err)
+	}
+	refuse("elsewhere", store.ErrConflict, func(m *store.SourceMove) { m.To.Person = "source-portal.p2" })
+	second := ssoUser("z")
+	second.Person = "p3"
+	_, _, err = db.Ledger().Enqueue(ctx, second, event("w"))
+	must(t, err)
+	refuse("two to one", store.ErrConflict, func(m *store.SourceMove) {
+		m.From, m.Users = "p3", map[store.AccountID]store.Role{second.Account: second.Role}
+	})
+
+	// Forgetting the former id ends the refusal, also where nothing else is kept of it any more.
+	third := ssoUser("t")
+	third.Person = "p5"
+	_, _, err = db.Ledger().Enqueue(ctx, third, event("w"))
+	must(t, err)
+	gone := store.SourceMove{From: "p5", To: store.SourcePerson{Person: "source-portal.p5", Source: "portal",
+		Login: "portal:five"}, Users: map[store.AccountID]store.Role{third.Account: third.Role}}
+	if did, err := db.Ledger().MoveToSource(ctx, gone, event("move-to-source")); !did || err != nil {
+		t.Fatalf("moved %v, %v", did, err)
+	}
+	bare := func(login string) string { return login }
+	done, _, err := db.Ledger().ForgetPerson(ctx, store.Forget{Person: "p5", Bare: bare}, event("forget"))
+	if err != nil || done.Moves != 1 {
+		t.Errorf("forgotten: %+v, %v, want one move", done, err)
+	}
+	third.ExternalID += "-again"
+	third.LoginName += "-again"
+	if _, isNew, err := db.Ledger().Enqueue(ctx, third, event("w")); err != nil || !isNew {
+		t.Errorf("by the former id, when it was forgotten: %v, %v", isNew, err)
+	}
+
+	// An owner's user stays when the mapping goes that told of it: that names the former id.
+	owner := ssoUser("owner")
+	owner.Person, owner.Account = "p6", "a6"
+	m := store.Mapping{Kind: store.PersonMapping, Person: "p6", Account: "a6", Role: store.Owner, Priority: 60}
+	m.ID, err = db.Mappings().Add(ctx, m, &owner, event("own"))
+	must(t, err)
+	owns := store.SourceMove{From: "p6", To: store.SourcePerson{Person: "source-portal.p6", Source: "portal",
+		Login: "portal:six"}, Users: map[store.AccountID]store.Role{"a6": store.Owner}}
+	if did, err := db.Ledger().MoveToSource(ctx, owns, event("move-to-source")); !did || err != nil {
+		t.Fatalf("owner moved: %v, %v", did, err)
+	}
+	m, err = db.Mappings().Get(ctx, m.ID)
+	must(t, err)
+	must(t, db.Mappings().Remove(ctx, m, event("unmap")))
+	if all, err := db.Ledger().Person(ctx, "source-portal.p6"); err != nil || len(all) != 1 || all[0].Role != store.Owner {
+		t.Errorf("the owner's user: %+v, %v", all, err)
+	}
+}

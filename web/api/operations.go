@@ -1,0 +1,10 @@
+package api
+
+import "slices"
+
+// operations are all routes, in the order in which the page shows them.
+func operations() []operation {
+	return slices.Concat(statusOperations(), accountOperations(), mappingOperations(), peopleOperations(),
+		userOperations(), planOperations(), sessionOperations(), factorOperations(), providerOperations(), keyOperations(),
+		noticeOperations(), auditOperations())
+}

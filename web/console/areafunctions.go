@@ -1,0 +1,24 @@
+package console
+
+import (
+	"html/template"
+
+	"ssobridge/web/admin"
+)
+
+// areaFunctions are what single areas show their things by.
+func (k *toolkit) areaFunctions() template.FuncMap {
+	return template.FuncMap{
+		"outcomeKind": outcomeKind, "saidKey": saidKey, "shortCause": shortCause,
+		"traceWho": k.traceWho, "traceWhere": k.traceWhere,
+		"labelled": func(label string, all []admin.Trace) map[string]any {
+			return map[string]any{"Label": label, "Traces": all}
+		},
+		"stateKind": stateKind, "deliverykind": deliveryKind,
+		"audited": k.audited, "auditKind": auditKind,
+		"providerKind": providerKind,
+		"fielded": func(f form, one providerField) map[string]any {
+			return map[string]any{"Form": f, "Field": one}
+		},
+	}
+}
