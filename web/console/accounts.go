@@ -71,7 +71,7 @@ func (k *Console) showAccounts(r *request, status int, q web.Fields, f form) err
 		Admin, Helps bool
 	}{Form: f, Find: find, Total: total, Accounts: accounts, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
 	for _, o := range orders {
-		view.Requests = append(view.Requests, orderRow{o, sentence(admin.OrderState(o))})
+		view.Requests = append(view.Requests, orderRow{o, sentence(r.said(admin.OrderState(o)))})
 	}
 	if len(accounts) > pageSize {
 		view.Accounts = accounts[:pageSize]

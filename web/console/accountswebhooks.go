@@ -42,7 +42,7 @@ func (k *Console) showWebhooks(r *request, status int, f form) error {
 			return err
 		}
 		r.Log(err)
-		view.Fault = sentence(refused.Line())
+		view.Fault = sentence(r.said(refused.Line()))
 	}
 	for _, t := range list {
 		row := webhookRow{Topic: t, Elsewhere: !t.Here && t.PostedTo != ""}

@@ -9,7 +9,7 @@ import (
 // areaFunctions are what single areas show their things by.
 func (k *toolkit) areaFunctions() template.FuncMap {
 	return template.FuncMap{
-		"outcomeKind": outcomeKind, "saidKey": saidKey, "shortCause": shortCause,
+		"outcomeKind": outcomeKind, "saidKey": saidKey, "shortCause": k.shortCause,
 		"traceWho": k.traceWho, "traceWhere": k.traceWhere,
 		"labelled": func(label string, all []admin.Trace) map[string]any {
 			return map[string]any{"Label": label, "Traces": all}

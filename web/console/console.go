@@ -60,6 +60,7 @@ type Console struct {
 	public *url.URL
 	brand  web.Branding
 	texts  web.Catalogue
+	spoken *spoken // nil: in the language that Go speaks
 	areas  map[string]*areaPages
 	names  []offered // of all languages
 }
@@ -78,7 +79,10 @@ func (k *Console) Routes(s web.Shared) (all []web.ConsoleRoute, err error) {
 		}
 		own := *k
 		own.texts = words.WithBrand(s.Branding)
-		if own.areas, err = loadPages(own.texts, s.Assets, s.Now); err != nil {
+		if own.spoken, err = loadSpoken(lang); err != nil {
+			return nil, err
+		}
+		if own.areas, err = loadPages(own.texts, own.spoken, s.Assets, s.Now); err != nil {
 			return nil, err
 		}
 		k.names = append(k.names, offered{lang, own.nameOfLanguage()})

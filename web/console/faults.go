@@ -135,9 +135,9 @@ func (r *request) refusedForm(err error, inputs map[string]string) (form, int, e
 	r.Log(err)
 	faults := map[string]string{}
 	if name, ok := inputs[e.Field]; ok && e.Field != "" {
-		faults[name] = e.Line()
+		faults[name] = r.said(e.Line())
 	} else {
-		faults[""] = e.Line()
+		faults[""] = r.said(e.Line())
 	}
 	f, err := r.newForm(r.Form, faults)
 	if err != nil {
@@ -165,12 +165,12 @@ func (r *request) refusedFields(err error, values web.Fields, inputs ...string) 
 		parts = []*admin.Error{e}
 	}
 	for _, p := range parts {
-		text := p.Text()
+		text := r.said(p.Text())
 		if input, ok := errors.AsType[*mapping.InputError](p.Err); ok && len(p.Parts) == 0 {
-			text = input.Fault // the field's name stands above it
+			text = r.said(input.Fault) // the field's name stands above it
 		}
 		if p.Hint != "" {
-			text += "; " + p.Hint
+			text += "; " + r.said(p.Hint)
 		}
 		input := p.Field
 		if !slices.Contains(inputs, input) {

@@ -49,7 +49,7 @@ func (k *Console) launchTest(r *request) error {
 		Text: r.text("launchtest.taken.text"), Verdict: true}}
 	if reason := t.Reason(); reason != "" {
 		why := idp.TextOf(reason)
-		view.Verdict.Kind, view.Verdict.Title, view.Verdict.Text = "bad", why.Cause, why.Fix
+		view.Verdict.Kind, view.Verdict.Title, view.Verdict.Text = "bad", r.said(why.Cause), r.said(why.Fix)
 	}
 	return r.show(http.StatusOK, "trace-token", r.text("launchtest.title"), view)
 }

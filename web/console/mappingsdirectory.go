@@ -15,7 +15,7 @@ func (k *Console) lookUpGroups(r *request, v *newMappingView) (err error) {
 	}
 	v.Groups, v.More, err = k.Mappings.SearchGroups(r.ctx(), r.scope(), v.Find, 20)
 	if e, ok := admin.AsError(err); ok {
-		v.Fault = sentence(e.Line())
+		v.Fault = sentence(r.said(e.Line()))
 		r.Log(err)
 		return nil
 	}

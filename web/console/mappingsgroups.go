@@ -60,7 +60,7 @@ func (k *Console) replacedMappings(r *request) (rows []mappedRow, fault string, 
 	replaced, err := k.Mappings.Replaced(r.ctx(), all)
 	if e, ok := admin.AsError(err); ok {
 		r.Log(err)
-		return nil, e.Text(), nil
+		return nil, r.said(e.Text()), nil
 	}
 	if err != nil {
 		return nil, "", err
@@ -81,7 +81,7 @@ func (k *Console) lookNamed(r *request) error {
 	}
 	for _, u := range groups {
 		if u.Fault != "" && u.Resolved && u.Known.GoneAt.IsZero() {
-			f, err := r.newForm(nil, map[string]string{"": u.Written + ": " + u.Fault})
+			f, err := r.newForm(nil, map[string]string{"": u.Written + ": " + r.said(u.Fault)})
 			if err != nil {
 				return err
 			}

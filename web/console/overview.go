@@ -181,11 +181,11 @@ func (k *Console) todo(r *request, now admin.ProvisioningStatus) (all []todo, er
 		return nil, err
 	}
 	for _, n := range needs {
-		one := todo{Kind: kindOf(n.Level), Text: n.Text}
+		one := todo{Kind: kindOf(n.Level), Text: r.said(n.Text)}
 		one.Fix, _ = r.fixOf(n.Act, n.About)
 		if f := n.Finding; f != nil {
-			one.Text = upper(f.Name) + ": " + r.found(*f)
-			one.About = sentence(f.Hint)
+			one.Text = upper(r.said(f.Name)) + ": " + r.found(*f)
+			one.About = sentence(r.said(f.Hint))
 		}
 		if one.Fix.Path == web.ConsoleHome || one.Fix.Path == "" {
 			if one.About == "" {
@@ -227,9 +227,9 @@ func (r *request) partRow(part admin.PartHealth) partRow {
 	row := partRow{PartHealth: part, Name: r.text("health." + string(part.Part)), Kind: kindOf(part.Level)}
 	row.State = r.text("health." + part.Level.Word())
 	if f := part.Worst(); f.Name != "" {
-		row.Text, row.Hint = f.Name, f.Hint
+		row.Text, row.Hint = r.said(f.Name), r.said(f.Hint)
 		if f.Detail != "" {
-			row.Text += ": " + f.Detail
+			row.Text += ": " + r.said(f.Detail)
 		} else {
 			row.Text += ". " + r.text("overview.cause")
 		}
@@ -256,5 +256,5 @@ func (r *request) found(f admin.Finding) string {
 	if f.Detail == "" && f.Level == admin.Failure {
 		return r.text("overview.cause")
 	}
-	return f.Detail
+	return r.said(f.Detail)
 }

@@ -118,7 +118,7 @@ func (k *Console) refusedRows(r *request, since time.Time) (all []refusedRow, er
 		if !there {
 			i = min(len(all), refusedShown)
 			if i == len(all) {
-				all = append(all, refusedRow{Reason: one.Reason, Cause: idp.TextOf(one.Reason).Cause})
+				all = append(all, refusedRow{Reason: one.Reason, Cause: r.said(idp.TextOf(one.Reason).Cause)})
 			}
 			if i == refusedShown {
 				all[i] = refusedRow{Cause: r.text("overview.otherreasons"), Count: all[i].Count}

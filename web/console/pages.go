@@ -31,12 +31,13 @@ type areaPages struct{ pages *template.Template }
 const partFiles = "templates/parts/*.html"
 
 // loadPages parses the frame, the shared parts and each area's file.
-func loadPages(texts web.Catalogue, assets web.Assets, now func() time.Time) (map[string]*areaPages, error) {
+func loadPages(texts web.Catalogue, spoken *spoken, assets web.Assets,
+	now func() time.Time) (map[string]*areaPages, error) {
 	icons, err := loadIcons()
 	if err != nil {
 		return nil, err
 	}
-	kit := &toolkit{icons: icons, texts: texts, now: now}
+	kit := &toolkit{icons: icons, texts: texts, now: now, spoken: spoken}
 	functions := kit.functions()
 	maps.Copy(functions, template.FuncMap{
 		"t":       texts.Word,
@@ -47,9 +48,11 @@ func loadPages(texts web.Catalogue, assets web.Assets, now func() time.Time) (ma
 		"lower":   strings.ToLower,
 		"changes": admin.DataChanges,
 		"role":    func(role any) string { return texts.Role(store.Role(fmt.Sprint(role))) },
-		"state":   admin.UserState,
+		"said":    func(text any) string { return spoken.say(fmt.Sprint(text)) },
+		"meaning": spoken.meaning,
+		"state":   func(s store.State) string { return spoken.say(admin.UserState(s)) },
 
-		"reason": func(reason string) string { return sentence(admin.PlanReason(reason)) },
+		"reason": func(reason string) string { return sentence(spoken.say(admin.PlanReason(reason))) },
 		"list":   func(all ...string) []string { return all },
 		"pair": func(v, user any, account store.AccountID) map[string]any {
 			return map[string]any{"V": v, "User": user, "Account": account}

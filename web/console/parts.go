@@ -82,6 +82,8 @@ type toolkit struct {
 	icons map[string]template.HTML
 	texts web.Catalogue
 	now   func() time.Time
+
+	spoken *spoken
 }
 
 // draw shows a part.

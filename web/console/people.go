@@ -49,7 +49,7 @@ func (k *Console) people(r *request) error {
 		var err error
 		view.Found, view.More, err = k.People.Search(r.ctx(), r.scope(), view.Find, pageSize)
 		if e, ok := admin.AsError(err); ok {
-			view.Fault = sentence(e.Line())
+			view.Fault = sentence(r.said(e.Line()))
 			r.Log(err)
 		} else if err != nil {
 			return err

@@ -149,7 +149,7 @@ func (k *Console) showPreview(r *request, entityID, ofAccount, captured string) 
 			return err
 		}
 		r.Log(err)
-		view.Fault = refused.Line()
+		view.Fault = r.said(refused.Line())
 	}
 	status, faults := http.StatusOK, map[string]string{}
 	if captured != "" && err == nil {
@@ -162,7 +162,7 @@ func (k *Console) showPreview(r *request, entityID, ofAccount, captured string) 
 				return err
 			}
 			r.Log(err)
-			status, faults["captured"] = refusedStatus(refused), refused.Line()
+			status, faults["captured"] = refusedStatus(refused), r.said(refused.Line())
 		}
 	}
 	if view.Form, err = r.newForm(web.Fields{"captured": captured}, faults); err != nil {

@@ -98,7 +98,7 @@ func (k *Console) listAccounts(r *request, v *personView, access admin.Access,
 		}
 		one := personAccess{Given: a, Factor: policy}
 		if d, ok := refused[a.Account]; ok {
-			one.Refused = idp.TextOf(string(d.Reason)).Cause
+			one.Refused = r.said(idp.TextOf(string(d.Reason)).Cause)
 		}
 		v.Access = append(v.Access, one)
 	}

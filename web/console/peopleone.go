@@ -110,7 +110,7 @@ func (k *Console) showPerson(r *request, status int, f form) error {
 	}
 	v := personView{Form: f, Own: personPath(id), Person: p, Admin: r.may(idp.Admin), Helps: r.may(idp.Operator)}
 	if p.Fault != nil {
-		v.Unread = p.Fault.Line()
+		v.Unread = r.said(p.Fault.Line())
 		r.Log(p.Fault)
 	}
 	v.Name = cmp.Or(strings.TrimSpace(v.Entry.FirstName+" "+v.Entry.LastName), v.Entry.Login)

@@ -28,7 +28,7 @@ func (k *Console) judge(r *request, v *personView, access admin.Access, shown []
 	// act offers what fixes a reason.
 	act := func(c *callout, reason string) {
 		text := idp.TextOf(reason)
-		c.Text = strings.TrimSpace(text.Cause + " " + text.Fix)
+		c.Text = strings.TrimSpace(r.said(text.Cause) + " " + r.said(text.Fix))
 		todo, ok := r.fixOf(admin.Act(text.Act), "")
 		if ok && todo.Path != "" && !strings.HasPrefix(todo.Path, peoplePath) { // this is the person's page
 			c.Acts = append(c.Acts, link(todo))

@@ -115,7 +115,7 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 		review, err := k.Providers.Review(r.ctx(), r.scope(), sp.EntityID)
 		view.Waiting, view.Seen = review.Changes, review.Seen
 		if e, ok := admin.AsError(err); ok {
-			view.WaitingFault = e.Line()
+			view.WaitingFault = r.said(e.Line())
 		} else if err != nil {
 			return err
 		}

@@ -28,7 +28,7 @@ func (k *Console) showNewProvider(r *request, status int, f form, preview *admin
 	if preview != nil {
 		for _, w := range preview.Warnings {
 			fix, _ := r.fixOf(w.Act, w.About)
-			view.Warnings = append(view.Warnings, importWarning{w.Detail, fix})
+			view.Warnings = append(view.Warnings, importWarning{r.said(w.Detail), fix})
 		}
 	}
 	return r.show(status, "providers-new", r.text("providers.new"), view)

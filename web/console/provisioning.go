@@ -100,13 +100,14 @@ func (k *Console) judgeProvisioning(r *request, now admin.ProvisioningStatus) ca
 	fault, fix := provisioning.UsedUp(now.Budget)
 	switch {
 	case now.Stopped.Cause != "":
-		return say("bad", "stopped", sentence(admin.CallsStopped(now.Stopped.Cause))+" "+r.text("provisioning.verdict.next",
-			"when", when(now.Stopped.Until)), "when", when(now.Stopped.OpenedAt))
+		next := r.text("provisioning.verdict.next", "when", when(now.Stopped.Until))
+		return say("bad", "stopped", sentence(r.said(admin.CallsStopped(now.Stopped.Cause)))+" "+next,
+			"when", when(now.Stopped.OpenedAt))
 	case !now.Pause.Since.IsZero():
 		return say("warn", "paused", r.text("provisioning.heldby", "by", now.Pause.By, "reason", now.Pause.Reason),
 			"when", when(now.Pause.Since))
 	case fault != "":
-		return say("warn", "usedup", sentence(fault+": "+fix))
+		return say("warn", "usedup", sentence(r.said(fault+": "+fix)))
 	case attention > 0:
 		c := say("warn", "attention", "", "count", attention)
 		c.Acts = []link{{r.text("provisioning.verdict.show"), provisioningPath + "/users"}}

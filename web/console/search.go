@@ -138,7 +138,7 @@ func (k *Console) searchPeople(r *request, find string) (g foundGroup, fault str
 	people, more, err := k.People.Search(r.ctx(), r.scope(), find, searchEach)
 	if e, ok := admin.AsError(err); ok {
 		r.Log(err)
-		return g, sentence(e.Line()), nil
+		return g, sentence(r.said(e.Line())), nil
 	}
 	if err != nil {
 		return g, "", err
@@ -162,7 +162,7 @@ func (k *Console) searchGroups(r *request, find string) (g foundGroup, fault str
 	groups, _, err := k.Mappings.SearchGroups(r.ctx(), r.scope(), find, searchEach)
 	if e, ok := admin.AsError(err); ok {
 		r.Log(err)
-		return g, sentence(e.Line()), nil
+		return g, sentence(r.said(e.Line())), nil
 	}
 	if err != nil {
 		return g, "", err

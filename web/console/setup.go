@@ -41,7 +41,7 @@ func (k *Console) setUp(r *request) error {
 		x, err := k.People.Explain(r.ctx(), r.scope(), login, admin.ExplainWhat{Limit: setUpGiven})
 		if e, refused := admin.AsError(err); refused {
 			r.Log(err)
-			faults["login"] = sentence(e.Line())
+			faults["login"] = sentence(r.said(e.Line()))
 		} else if err != nil {
 			return err
 		} else {
@@ -77,8 +77,8 @@ func (r *request) setUpVerdict(x admin.Explanation) callout {
 	case len(x.Assignments) == 0:
 		return callout{Kind: "bad", Title: r.text("setup.cant", "person", name), Text: r.text("people.noaccess"), Acts: acts}
 	case open == 0:
-		return callout{Kind: "bad", Title: r.text("setup.cant", "person", name), Text: sentence(x.Assignments[0].Refused),
-			Acts: acts}
+		return callout{Kind: "bad", Title: r.text("setup.cant", "person", name),
+			Text: sentence(r.said(x.Assignments[0].Refused)), Acts: acts}
 	default:
 		return callout{Kind: "ok", Title: r.text("setup.can", "person", name), Text: r.text("setup.try"), Acts: acts}
 	}

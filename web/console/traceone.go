@@ -58,7 +58,7 @@ func (k *Console) trace(r *request) error {
 		return err
 	}
 	if coded != nil {
-		v := callout{Kind: "bad", Title: coded.Cause, Text: coded.Fix, Verdict: true}
+		v := callout{Kind: "bad", Title: r.said(coded.Cause), Text: r.said(coded.Fix), Verdict: true}
 		if todo, ok := r.fixOf(admin.ReasonAct(coded.Reason), ""); ok && todo.Path != "" {
 			v.Acts = []link{link(todo)}
 		}
@@ -101,7 +101,7 @@ func (k *Console) traceVerdict(r *request, v traceView) callout {
 	if v.Why.Reason == "" {
 		c.Title = r.text("trace.verdict." + v.Last.Outcome)
 	} else {
-		c.Title, c.Text = v.Why.Cause, v.Why.Fix
+		c.Title, c.Text = r.said(v.Why.Cause), r.said(v.Why.Fix)
 		if todo, ok := r.fixOf(admin.Act(v.Why.Act), v.Why.About); ok && todo.Path != "" {
 			c.Acts = append(c.Acts, link(todo))
 		}
@@ -201,11 +201,11 @@ func (k *Console) besideTrace(r *request, v *traceView) (err error) {
 }
 
 // shortCause is what stopped a sign-in, as the end of a sentence; "" where nothing did, or it goes on.
-func shortCause(t admin.Trace) string {
+func (k *toolkit) shortCause(t admin.Trace) string {
 	if t.Outcome == "ok" || t.Outcome == "pending" {
 		return ""
 	}
-	return strings.TrimSpace(t.Short())
+	return strings.TrimSpace(k.spoken.say(t.Short()))
 }
 
 // saidKey is the sentence that says what a sign-in came to.

@@ -48,6 +48,13 @@ func TestConsoleLanguage(t *testing.T) {
 		t.Errorf("a language that is none: %d", q.Status)
 	}
 
+	// What Go says is in that language too: what a setting means, why somebody is refused, what is wrong with a form.
+	operator := w.enter(t, consoleAdmin)
+	operator.language = "es"
+	operator.get(w.url+"/admin/settings").says("Dónde se busca a las personas", "Esquema, host y puerto")
+	keys := operator.get(w.url + "/admin/keys")
+	operator.submitForm(keys, "/admin/keys/generate", "algorithm", "p-999").says("no hay ningún tipo de clave")
+
 	b := w.console(t, consoleAdmin, "/admin/mappings")
 	b.sees("Español")
 	b.press("Español")
