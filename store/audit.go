@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -100,6 +101,8 @@ func eventSteps(ctx context.Context, now time.Time, events []Event) (all []step,
 			SP: sanitize(e.SP), Address: sanitize(e.Address), Outcome: sanitize(e.Outcome), Reason: sanitize(e.Reason),
 			Detail: json.RawMessage(detail),
 		}
+		vouched := encodeVouched(e)
+		own := ownEvent{at: micros(e.At), action: e.Action, sum: sha256.Sum256(vouched)}
 		all = append(all, step{
 			text: `
 				INSERT INTO audit_events (at, ref, actor, action, subject, account, sp, address,
@@ -108,13 +111,13 @@ func eventSteps(ctx context.Context, now time.Time, events []Event) (all []step,
 				RETURNING id`,
 			args: []any{
 				micros(e.At), e.Ref, e.Actor, e.Action, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, detail,
-				w.macs.event(e),
+				w.macs.event(vouched),
 			},
 			row: func(r scanner) error {
-				if err := r.Scan(&e.ID); err != nil {
+				if err := r.Scan(&own.id); err != nil {
 					return err
 				}
-				*w.own = append(*w.own, e)
+				*w.own = append(*w.own, own)
 				return nil
 			},
 		})

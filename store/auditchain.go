@@ -93,9 +93,13 @@ func foreignHash(e Event, salt []byte) []byte {
 
 // encodeContent writes what an entry does not hold of an event in clear. Each field has
 // its length before it, so that no two different events come to the same bytes.
-func encodeContent(e Event, salt []byte) (b []byte) {
-	for _, text := range []string{
-		string(salt), e.Ref, e.Actor, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, string(e.Detail),
+func encodeContent(e Event, salt []byte) []byte { return appendContent(nil, e, salt) }
+
+// appendContent appends encodeContent.
+func appendContent(b []byte, e Event, salt []byte) []byte {
+	b = appendField(b, string(salt))
+	for _, text := range [...]string{
+		e.Ref, e.Actor, e.Subject, string(e.Account), e.SP, e.Address, e.Outcome, e.Reason, string(e.Detail),
 	} {
 		b = appendField(b, text)
 	}

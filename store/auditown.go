@@ -2,21 +2,22 @@ package store
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
 
-// maxOwnEvents bounds what is remembered of one's own events: those of a few seconds.
-const maxOwnEvents = 10_000
+// maxOwnEvents bounds what is remembered of one's own events: those of ten seconds, also at 3,000 a second.
+const maxOwnEvents = 30_000
 
 // eventWriting is the key under which a transaction's context has its eventWriter.
 type eventWriting struct{}
 
 // eventWriter is what the events of one transaction are written with.
 type eventWriter struct {
-	own  *[]Event // those that it wrote
+	own  *[]ownEvent // those that it wrote
 	macs vouching
 	made string // the id of what the transaction makes, for the claim of a request with a key; "": nothing new
 }
@@ -29,29 +30,47 @@ func eventWriterOf(ctx context.Context) (*eventWriter, error) {
 	return w, nil
 }
 
+// ownEvent is an event that this process wrote. It has few bytes: thousands of them are remembered.
+type ownEvent struct {
+	id     int64
+	at     int64 // microseconds
+	action string
+	sum    [sha256.Size]byte // over encodeVouched
+}
+
+// is tells whether this is the event as it was written.
+func (o ownEvent) is(e Event) bool { return sha256.Sum256(encodeVouched(e)) == o.sum }
+
+func (o ownEvent) changed(gone bool) ChangedEvent {
+	return ChangedEvent{o.id, o.action, fromMicros(o.at), gone}
+}
+
 // ownEventsWritten remembers the events that this process has written until they stand in the
 // chain. The chain is built from the database: who changes an event there before that would be
 // believed, but for this memory.
 type ownEventsWritten struct {
 	mu  sync.Mutex
-	all []Event
+	all []ownEvent // the newest maxOwnEvents of them count
 }
 
-func (o *ownEventsWritten) add(events []Event) {
+func (o *ownEventsWritten) add(events []ownEvent) {
 	if len(events) == 0 {
 		return
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.all = append(o.all, events...); len(o.all) > maxOwnEvents {
-		o.all = append([]Event(nil), o.all[len(o.all)-maxOwnEvents:]...)
+	// The old ones go many at a time: each sign-in comes here, and none must pay for all that were before it.
+	if o.all = append(o.all, events...); len(o.all) >= 2*maxOwnEvents {
+		o.all = o.all[:copy(o.all, o.newest())]
 	}
 }
 
-func (o *ownEventsWritten) take() []Event {
+func (o *ownEventsWritten) newest() []ownEvent { return o.all[max(0, len(o.all)-maxOwnEvents):] }
+
+func (o *ownEventsWritten) take() []ownEvent {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	all := o.all
+	all := o.newest()
 	o.all = nil
 	return all
 }
@@ -67,7 +86,7 @@ type ChangedEvent struct {
 // OwnChanged holds the events that this process has written since it was last asked against the
 // database and the chain, and returns those that somebody changed or removed. Those that are not in
 // the chain yet are looked at again the next time. To be called every few seconds: memory holds
-// no more than 10,000.
+// no more than the newest 30,000.
 func (a *Audit) OwnChanged(ctx context.Context) (changed []ChangedEvent, err error) {
 	own := a.db.own.take()
 	for len(own) > 0 {
@@ -84,10 +103,10 @@ func (a *Audit) OwnChanged(ctx context.Context) (changed []ChangedEvent, err err
 	return changed, nil
 }
 
-func (a *Audit) compareOwn(ctx context.Context, own []Event) (wait []Event, changed []ChangedEvent, err error) {
-	from, to := own[0].ID, own[0].ID
+func (a *Audit) compareOwn(ctx context.Context, own []ownEvent) (wait []ownEvent, changed []ChangedEvent, err error) {
+	from, to := own[0].id, own[0].id
 	for _, e := range own {
-		from, to = min(from, e.ID), max(to, e.ID)
+		from, to = min(from, e.id), max(to, e.id)
 	}
 	stored, err := collect(ctx, a.db.engine.reader(), scanEvent, `
 		SELECT `+eventColumns+` FROM audit_events WHERE id BETWEEN $1 AND $2`, from, to)
@@ -107,14 +126,13 @@ func (a *Audit) compareOwn(ctx context.Context, own []Event) (wait []Event, chan
 		chain[l.Event] = l
 	}
 	for _, e := range own {
-		now, there := events[e.ID]
-		link, linked := chain[e.ID]
+		now, there := events[e.id]
+		link, linked := chain[e.id]
 		switch {
 		case !there:
-			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, true})
-		case string(encodeContent(now, nil)) != string(encodeContent(e, nil)) || now.Action != e.Action ||
-			micros(now.At) != micros(e.At), linked && !ours(link, e):
-			changed = append(changed, ChangedEvent{e.ID, e.Action, e.At, false})
+			changed = append(changed, e.changed(true))
+		case !e.is(now), linked && !ours(link, now):
+			changed = append(changed, e.changed(false))
 		case !linked:
 			wait = append(wait, e)
 		}

@@ -73,7 +73,7 @@ func (db *DB) write(ctx context.Context, what string, fn work) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	var own []Event // that this transaction writes
+	var own []ownEvent // that this transaction writes
 	revoked := &words{}
 	err := db.engine.write(ctx, func(ctx context.Context, tx querier) error {
 		own = nil // it is run again where another one crossed it

@@ -201,3 +201,15 @@ func ReadStep(ctx context.Context, db *DB, writes bool, text string, args []any,
 	}
 	return found, err
 }
+
+// MaxOwnEvents is how many of its own events a process remembers.
+const MaxOwnEvents = maxOwnEvents
+
+// RememberOwn remembers events one after the other, as sign-ins do; it returns how many are remembered then.
+func RememberOwn(events int) int {
+	var own ownEventsWritten
+	for i := range events {
+		own.add([]ownEvent{{id: int64(i)}})
+	}
+	return len(own.take())
+}
