@@ -73,6 +73,18 @@ func (p SourcePerson) came(now time.Time) step {
 	}
 }
 
+// expected is the step that makes somebody known who is moved to the source and may not have come yet: they are found
+// by their login there, and what a token has said stays.
+func (p SourcePerson) expected(now time.Time) step {
+	return step{
+		text: `
+			INSERT INTO source_people (person_id, source, login, claims, seen_at, find_login, find_first, find_last, find_mail)
+			VALUES ($1, $2, $3, '', $4, $5, '', '', '')
+			ON CONFLICT (person_id) DO UPDATE SET seen_at = excluded.seen_at`,
+		args: []any{string(p.Person), p.Source, sanitize(p.Login), micros(now), findForm(p.bareLogin())},
+	}
+}
+
 // findForm is the form of a text by which people are found.
 func findForm(text string) string { return strings.ToLower(sanitize(text)) }
 
@@ -188,17 +200,27 @@ func (s *SourcePeople) purge(ctx context.Context, source string, life time.Durat
 	before := micros(s.db.now().Add(-life))
 	return s.db.inBatches(ctx, fmt.Sprintf("purge people of source %s", source), sweep,
 		func(ctx context.Context, tx querier) (int, error) {
+			// On PostgreSQL somebody may come meanwhile. The rows are locked in the order in which a session locks them, the
+			// names first; whoever has come by then is not among the gone, and keeps the name.
 			if _, err := tx.ExecContext(ctx, `
-				DELETE FROM people WHERE person_id IN
+				UPDATE people SET seen_at = seen_at WHERE person_id IN
 				    (SELECT person_id FROM source_people WHERE source = $1 AND seen_at < $2
 				      ORDER BY seen_at, person_id LIMIT `+inSweep+`)`, source, before); err != nil {
 				return 0, err
 			}
-			// The condition stands outside again: on PostgreSQL somebody may have come since the inner query read them.
-			n, err := rowsAffected(ctx, tx, `
+			gone, err := collect(ctx, tx, scanText, `
 				DELETE FROM source_people WHERE source = $1 AND seen_at < $2 AND person_id IN
 				    (SELECT person_id FROM source_people WHERE source = $1 AND seen_at < $2
-				      ORDER BY seen_at, person_id LIMIT `+inSweep+`)`, source, before)
-			return int(n), err
+				      ORDER BY seen_at, person_id LIMIT `+inSweep+`)
+				RETURNING person_id`, source, before)
+			if err != nil || len(gone) == 0 {
+				return 0, err
+			}
+			var c conditions
+			c.text.WriteString("DELETE FROM people WHERE person_id IN (")
+			c.among(len(gone), func(i int) any { return gone[i] })
+			c.text.WriteString(")")
+			_, err = tx.ExecContext(ctx, c.text.String(), c.args...)
+			return len(gone), err
 		})
 }

@@ -142,3 +142,53 @@ func testSourcePeople(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("purge of the last: %d, %v, want 1", n, err)
 	}
 }
+
+// testSourcePeopleRace: on PostgreSQL somebody comes again while they are purged. They and their name stay.
+func testSourcePeopleRace(t *testing.T, fresh func(testing.TB) store.Options) {
+	o := fresh(t)
+	if strings.HasPrefix(o.DSN, "sqlite:") {
+		return // one writer at a time
+	}
+	db := open(t, o)
+	ctx := t.Context()
+	const ana = store.PersonID("source-portal.ana")
+	must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash("ana"), Person: ana, Login: "portal:ana",
+		EndsAt: time.Now().Add(time.Hour), Told: &store.SourcePerson{Person: ana, Source: "portal", Login: "portal:ana",
+			Claims: []byte("{}")}}, nil))
+	sql := rawDB(t, o)
+	_, err := sql.Exec(`UPDATE source_people SET seen_at = 1`)
+	must(t, err)
+	tx, err := sql.Begin()
+	must(t, err)
+	defer tx.Rollback() //nolint:errcheck // committed below
+	// As a session does: the name, which stays as it is, then what the token said.
+	_, err = tx.Exec(`
+		INSERT INTO people (person_id, login, name, seen_at) VALUES ($1, 'portal:ana', '', 1)
+		ON CONFLICT (person_id) DO UPDATE SET name = excluded.name WHERE people.name <> excluded.name`, string(ana))
+	must(t, err)
+	type outcome struct {
+		n   int
+		err error
+	}
+	purged := make(chan outcome, 1)
+	go func() {
+		n, err := db.SourcePeople().Purge(ctx, nil, time.Hour)
+		purged <- outcome{n, err}
+	}()
+	for waits := 0; waits == 0; time.Sleep(time.Millisecond) {
+		must(t, sql.QueryRow(`
+			SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&waits))
+		if t.Context().Err() != nil {
+			t.Fatal("the purge does not wait")
+		}
+	}
+	_, err = tx.Exec(`UPDATE source_people SET seen_at = $1`, time.Now().UnixMicro())
+	must(t, err)
+	must(t, tx.Commit())
+	if done := <-purged; done.n != 0 || done.err != nil {
+		t.Errorf("purged %d, %v, want nobody", done.n, done.err)
+	}
+	if names, err := db.People().Called(ctx, []store.PersonID{ana}); err != nil || len(names) != 1 {
+		t.Errorf("names: %v, %v, want Ana's", names, err)
+	}
+}

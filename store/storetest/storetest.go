@@ -49,6 +49,7 @@ func Run(t *testing.T, o Suite) {
 		{"Sessions", testSessions},
 		{"Sources", testSources},
 		{"SourcePeople", testSourcePeople},
+		{"SourcePeopleRace", testSourcePeopleRace},
 		{"SourceLogouts", testSourceLogouts},
 		{"MoveToSource", testMoveToSource},
 		{"SourceKeys", testSourceKeys},
