@@ -188,7 +188,8 @@ func Reasons() []string {
 	for _, r := range []provisioning.Reason{
 		provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.MayNotCreate,
 		provisioning.HeldConflict, provisioning.RefusedByPartner, provisioning.OwnerUnknown, provisioning.NotInGroup,
-		provisioning.AccountClosed, provisioning.UserSuspended,
+		provisioning.AccountClosed, provisioning.UserSuspended, provisioning.MovedAway, provisioning.MoveLost,
+		provisioning.MovedConflict,
 	} {
 		all = append(all, string(r))
 	}

@@ -279,6 +279,13 @@ var reasonTexts = map[string]ReasonText{
 		"Map the person to another client account, or ask Constant Contact to open this one again.", actListAccounts},
 	string(provisioning.UserSuspended): {"An administrator has suspended the user.",
 		"Resume the user, if the person is to sign in again.", actShowUser},
+	string(provisioning.MovedAway): {"The person was moved to a source of people, and came by their former id.",
+		"Have the person sign in by that source. Forgetting the former id ends the refusal.", actExplainPerson},
+	string(provisioning.MoveLost): {"A restored backup does not know that the person was moved to a source of people.",
+		"Move the person again by the same file; or adopt the user that they have at Constant Contact.", actAdoptUsers},
+	string(provisioning.MovedConflict): {"Constant Contact has a user like that of the person, who was moved to a source: " +
+		"most likely their own, made under their former id.",
+		"Look whether the user is in the client account. If it is, adopt it by its external ID.", actAdoptUsers},
 	ReasonWaiting: {"The person went back while their user was being created.", fixUser, actShowUser},
 	ReasonKeySwitch: {"The service provider is changing our certificate at this moment.",
 		"Wait until the switch is over; the list of keys shows how far the roll-over is.", actListKeys},

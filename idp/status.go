@@ -47,7 +47,8 @@ func statusOf(reason string) saml.Status {
 			Message: "The person was not authenticated."}
 	case string(provisioning.NoAssignment), string(provisioning.NotThisAccount), string(provisioning.PersonData),
 		string(provisioning.HeldConflict), string(provisioning.RefusedByPartner), string(provisioning.OwnerUnknown),
-		string(provisioning.NotInGroup), string(provisioning.AccountClosed), string(provisioning.UserSuspended):
+		string(provisioning.NotInGroup), string(provisioning.AccountClosed), string(provisioning.UserSuspended),
+		string(provisioning.MovedAway), string(provisioning.MoveLost), string(provisioning.MovedConflict):
 		return saml.Status{Top: saml.StatusResponder, Second: saml.StatusRequestDenied,
 			Message: "The person has no access to this service."}
 	}

@@ -426,7 +426,8 @@ func (t *trace) decided(began time.Time, d provisioning.Decision, err error) {
 func ofUser(r provisioning.Reason) bool {
 	switch r {
 	case provisioning.MayNotCreate, provisioning.HeldConflict, provisioning.RefusedByPartner, provisioning.OwnerUnknown,
-		provisioning.AccountClosed, provisioning.UserSuspended:
+		provisioning.AccountClosed, provisioning.UserSuspended, provisioning.MovedAway, provisioning.MoveLost,
+		provisioning.MovedConflict:
 		return true
 	case provisioning.NoAssignment, provisioning.NotThisAccount, provisioning.PersonData, provisioning.NotInGroup:
 	}

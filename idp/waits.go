@@ -44,11 +44,12 @@ func (f *flow) denied(d provisioning.Decision) (w Why, said string) {
 			len(f.sp.Groups))
 	case provisioning.NoAssignment, provisioning.NotThisAccount:
 		w.Cause += fmt.Sprintf("; the directory returned %d groups", groups)
-	case provisioning.HeldConflict, provisioning.RefusedByPartner:
+	case provisioning.HeldConflict, provisioning.RefusedByPartner, provisioning.MovedConflict:
 		w.Cause = strings.TrimSuffix(cmp.Or(w.Cause, TextOf(w.Reason).Cause), ".") + errorKey(d.User.ErrorKey)
 	case provisioning.PersonData:
 		w.Cause = TextOf(w.Reason).Cause + " " + sentence(w.Cause)
-	case provisioning.MayNotCreate, provisioning.OwnerUnknown, provisioning.AccountClosed, provisioning.UserSuspended:
+	case provisioning.MayNotCreate, provisioning.OwnerUnknown, provisioning.AccountClosed, provisioning.UserSuspended,
+		provisioning.MovedAway, provisioning.MoveLost:
 	}
 	if d.Nested != "" {
 		w.Cause = strings.TrimPrefix(w.Cause+"; "+d.Nested, "; ")

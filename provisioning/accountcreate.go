@@ -45,6 +45,9 @@ func (s *Service) StoreOrder(ctx context.Context, r store.AccountRequest, actor 
 	r, err := s.accounts.WantAccount(ctx, r, store.Event{
 		At: s.now(), Actor: actor, Action: "account-create-wanted", Outcome: "ok", Detail: detail,
 	})
+	if errors.Is(err, store.ErrMovedAway) { // since the order was checked
+		err = &InputError{Field: "owner", Fault: movedAway(""), Fix: "take somebody of the directory"}
+	}
 	if err != nil {
 		return r, fmt.Errorf("create a client account: store the intention: %w", err)
 	}

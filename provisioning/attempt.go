@@ -31,7 +31,11 @@ func (w *worker) attempt(j job) {
 	}
 	switch partnerapi.KindOf(err) {
 	case partnerapi.Conflict:
-		c.forgotten = s.forgotten(ctx, row)
+		former, err := s.ledger.MovedFrom(ctx, row.Person)
+		if err != nil {
+			s.log.Warn("it could not be read whether a person was moved to a source", "person", row.Person, "error", err)
+		}
+		c.former, c.forgotten = former, s.forgotten(ctx, row, former)
 	case partnerapi.QuotaExceeded:
 		s.forgetCapacity() // background work stops at once
 	}
@@ -109,13 +113,19 @@ func (w *worker) settle(ctx context.Context, row store.SSOUser, e store.Event, d
 
 // forgotten tells whether the ledger may have forgotten that this row's user is ours. That is so while creations are
 // held, since a hold begins when a copy is restored or the ledger was lost; and only for an external id that our
-// templates give this person, which nobody else's user can have. If the hold can't be read, a conflict is kept for an
+// templates give this person, which nobody else's user can have: by the id that they have, or by the former one, under
+// which the user of somebody who was moved to a source was made. If the hold can't be read, a conflict is kept for an
 // admin.
-func (s *Service) forgotten(ctx context.Context, row store.SSOUser) bool {
+func (s *Service) forgotten(ctx context.Context, row store.SSOUser, former store.PersonID) bool {
 	hold, err := s.ledger.ProvisioningPause(ctx)
 	if err != nil {
 		s.log.Warn("hold on creations could not be read", "error", err)
 		return false
+	}
+	if former != "" {
+		was := row
+		was.Person = former
+		return !hold.Since.IsZero() && (s.derived(row) || s.derived(was))
 	}
 	return !hold.Since.IsZero() && s.derived(row)
 }

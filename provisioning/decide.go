@@ -155,7 +155,7 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 		return store.SSOUser{}, Decision{}, fmt.Errorf("look whether the person was moved to a source: %w", err)
 	}
 	if to := moved[store.PersonID(q.Person.ID)]; to != "" {
-		return store.SSOUser{}, denied(a, HeldConflict, movedAway(to)), nil
+		return store.SSOUser{}, deniedMoved(a, to), nil
 	}
 	body, err := s.Body(q.Person, a)
 	if err != nil {
@@ -173,7 +173,7 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 		return store.SSOUser{}, denied(a, HeldConflict, caseClash(clash)), nil
 	}
 	if errors.Is(err, store.ErrMovedAway) { // since it was looked up
-		return store.SSOUser{}, denied(a, HeldConflict, movedAway("")), nil
+		return store.SSOUser{}, denied(a, MovedAway, movedAway("")), nil
 	}
 	if errors.Is(err, store.ErrConflict) {
 		return store.SSOUser{}, denied(a, HeldConflict, "the external_id or login_name that the templates give is another "+
@@ -188,11 +188,23 @@ func (s *Service) begin(ctx context.Context, q Question, a Assignment, act bool)
 
 // movedAway says why the directory gives somebody no user any more. to is whom they come as now, where that is known.
 func movedAway(to store.PersonID) string {
-	if to == "" {
+	switch {
+	case to == "":
 		return "the person was moved to a source of people, by which they sign in now"
+	case to.Lost():
+		return "the person was moved from the directory to a source of people, and the backup that was restored since does " +
+			"not have the move: nobody is created by either id until it is made again"
 	}
 	return fmt.Sprintf("the person was moved to source %s, by which they sign in now, as person %s",
 		directory.SourceOf(string(to)), to)
+}
+
+// deniedMoved is the decision on somebody whose move to a source keeps them from getting a user by this id.
+func deniedMoved(a Assignment, to store.PersonID) Decision {
+	if to.Lost() {
+		return denied(a, MoveLost, movedAway(to))
+	}
+	return denied(a, MovedAway, movedAway(to))
 }
 
 // caseClash says what an admin can do about two external ids that differ in letter case only.
@@ -326,6 +338,13 @@ func (s *Service) answer(ctx context.Context, a Assignment, row store.SSOUser) (
 		d.Outcome = Granted
 	case store.Conflict:
 		d.Outcome, d.Reason, d.Detail = Denied, HeldConflict, row.ErrorText
+		former, err := s.ledger.MovedFrom(ctx, row.Person)
+		if err != nil {
+			return Decision{}, fmt.Errorf("look whether the person was moved to a source: %w", err)
+		}
+		if former != "" {
+			d.Reason = MovedConflict
+		}
 	case store.Refused:
 		d.Outcome, d.Reason, d.Detail = Denied, RefusedByPartner, row.ErrorText
 	case store.Suspended:

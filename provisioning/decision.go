@@ -59,6 +59,10 @@ const (
 	NotInGroup       Reason = "not_in_group"       // plain SP
 	AccountClosed    Reason = "account_closed"     // the client account is cancelled or disabled at Constant Contact
 	UserSuspended    Reason = "user_suspended"     // an admin has suspended the SSO user
+	MovedAway        Reason = "moved_away"         // the person was moved to a source, and comes by their former id
+	MoveLost         Reason = "move_lost"          // a restored backup does not know that the person was moved to a source
+	// Constant Contact has a user like that of somebody who was moved to a source: most likely their own
+	MovedConflict Reason = "moved_conflict"
 )
 
 // Progress of a creation, for the waiting page.

@@ -40,7 +40,9 @@ type circumstances struct {
 	cut       bool // the call's time was over, or this process stops
 	stopped   bool // this process stops
 	others    bool // Constant Contact answered others as it should at about the same time
-	between   bool // the attempt before was refused by something between us and Constant Contact; outcome sets it
+	// former is the id that the person had before they were moved to a source; "": they were not.
+	former  store.PersonID
+	between bool // the attempt before was refused by something between us and Constant Contact; outcome sets it
 }
 
 // causeData is kept with a row that gets no answer while others do. It is no cause of Progress: people hear that there
@@ -134,6 +136,10 @@ func (s *Service) failed(row *store.SSOUser, event *store.Event, e *partnerapi.E
 			// itself would hide every true conflict behind such a filter.
 			words += "; an attempt before was refused by something in between, which may have refused the answer alone: if " +
 				"the user is in this client account, it is ours and can be imported"
+		}
+		if c.former != "" {
+			words += "; the person was moved to a source of people, so it may be their own user, which was made under their " +
+				"former id " + string(c.former) + ": look whether it is in this client account, and import it then"
 		}
 		because(row, "conflict", words)
 	case partnerapi.BadRequest:

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -63,9 +64,9 @@ func scanRequest(row scanner) (r AccountRequest, err error) {
 	return r, err
 }
 
-// WantAccount stores the intention and returns it with its id, which makes the event's Subject. ErrConflict: its login
-// name was asked for before. A request that was refused made no account: it is asked for anew, under its id, with the
-// new data.
+// WantAccount stores the intention and returns it with its id, which makes the event's Subject. ErrMovedAway: the owner
+// was moved to a source since they were looked up. ErrConflict: its login name was asked for before. A request that was
+// refused made no account: it is asked for anew, under its id, with the new data.
 func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (AccountRequest, error) {
 	const what = "want client account"
 	switch {
@@ -78,6 +79,15 @@ func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (
 	var stored AccountRequest
 	err := s.db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
+		// A move of the owner is before this, and seen, or comes after it, and sees the order.
+		if r.Person != "" {
+			if err := lockExternalIDs(ctx, tx, personLock(r.Person)); err != nil {
+				return err
+			}
+			if to, err := movedTo(ctx, tx, r.Person); err != nil || to != "" {
+				return cmp.Or(err, ErrMovedAway)
+			}
+		}
 		stored, err = scanRequest(tx.QueryRowContext(ctx, `
 			INSERT INTO account_requests (login_name, organization_name, body, person_id, external_id, created_at, created_by, updated_at, request_key, partner_id,
 			    state, encoded_account_id, provision_uuid, error_key, error_text)

@@ -24,7 +24,7 @@ const (
 	TakenPerson  Adoption = "taken_person"  // (person, account) has another external id, or is being sent
 	TakenID      Adoption = "taken_id"      // the external id or login name stands at another row
 	TakenCase    Adoption = "taken_case"    // the external id stands at another row in another letter case
-	MovedAway    Adoption = "moved_away"    // the person was moved to a source, see MoveToSource
+	MovedAway    Adoption = "moved_away"    // by this id the person was moved to a source, see MoveToSource
 	NotAdoptable Adoption = "not_adoptable" // can't be stored: no external id, an unknown state
 )
 
@@ -142,6 +142,13 @@ func adopt(ctx context.Context, tx querier, u SSOUser, now time.Time) (Adoption,
 		fill(&u.FirstName, row.FirstName)
 		fill(&u.LastName, row.LastName)
 	}
+	// Whatever external id is told. Who comes by the new id of a lost move may be told: that makes nobody twice.
+	switch to, err := movedTo(ctx, tx, u.Person); {
+	case err != nil:
+		return "", err
+	case to != "" && to != MoveLost:
+		return MovedAway, nil
+	}
 	switch taken, err := idTaken(ctx, tx, u); {
 	case err != nil:
 		return "", err
@@ -155,9 +162,6 @@ func adopt(ctx context.Context, tx querier, u SSOUser, now time.Time) (Adoption,
 		return "", err
 	}
 	if isNew {
-		if to, err := movedTo(ctx, tx, u.Person); err != nil || to != "" {
-			return MovedAway, err
-		}
 		u.MaybeSent, u.Attempts, u.NextAttempt, u.LeaseUntil = false, 0, time.Time{}, time.Time{}
 		u.ErrorKey, u.ErrorText, u.Priority, u.Plan, u.Before = "", "", SignInPriority, 0, ""
 		u.Failures, u.Earliest = 0, time.Time{}

@@ -31,7 +31,7 @@ func (e *CaseClashError) Is(target error) bool { return target == ErrConflict }
 
 // checkExternalID is called before a row with u's external id is stored, and before any other row is locked. It returns
 // a *CaseClashError where another row has the id in another letter case, and ErrMovedAway where the person was moved to
-// a source.
+// a source, or is the one who was moved there by a move that a restored backup has lost.
 func checkExternalID(ctx context.Context, tx querier, u SSOUser) error {
 	if err := lockExternalIDs(ctx, tx, u.ExternalID, personLock(u.Person)); err != nil {
 		return err

@@ -163,8 +163,7 @@ func scanID(row scanner) (id int64, err error) {
 }
 
 func remainsOf(ctx context.Context, tx querier, p PersonID, now time.Time) (r Remains, err error) {
-	rows, err := collect(ctx, tx, scanUser, `
-		SELECT `+userColumns+` FROM sso_users WHERE person_id = $1 ORDER BY account`, string(p))
+	rows, err := usersOf(ctx, tx, p)
 	if err != nil {
 		return r, err
 	}
@@ -218,7 +217,9 @@ func (db *DB) forget(
 		}
 		done.Items += n
 	}
-	var movedHere int64
+	if done.Moves, err = forgetMoves(ctx, tx, p); err != nil {
+		return err
+	}
 	for _, step := range []struct {
 		count *int64
 		text  string
@@ -232,10 +233,6 @@ func (db *DB) forget(
 			DELETE FROM people WHERE person_id = $1`, []any{string(p)}},
 		{&done.Claims, `
 			DELETE FROM source_people WHERE person_id = $1`, []any{string(p)}},
-		{&done.Moves, `
-			DELETE FROM moved_people WHERE person_id = $1`, []any{string(p)}},
-		{&movedHere, `
-			DELETE FROM moved_people WHERE moved_to = $1`, []any{string(p)}},
 		{new(int64), `
 			DELETE FROM second_factor_people WHERE person_id = $1`, []any{string(p)}},
 		{new(int64), `
@@ -268,7 +265,6 @@ func (db *DB) forget(
 		}
 		*step.count = n
 	}
-	done.Moves += movedHere
 	for login := range logins {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM known_browsers WHERE login = $1`, login)

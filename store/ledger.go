@@ -166,10 +166,15 @@ func userStep(u *SSOUser, p PersonID, a AccountID) step {
 
 // Person returns all SSO users of a person, by client account.
 func (s *Ledger) Person(ctx context.Context, p PersonID) ([]SSOUser, error) {
-	all, err := collect(ctx, s.db.engine.reader(), scanUser, `
+	all, err := usersOf(ctx, s.db.engine.reader(), p)
+	return all, s.db.explain("list SSO users of a person", err)
+}
+
+// usersOf are all SSO users of a person, by client account.
+func usersOf(ctx context.Context, q querier, p PersonID) ([]SSOUser, error) {
+	return collect(ctx, q, scanUser, `
 		SELECT `+userColumns+`
 		  FROM sso_users WHERE person_id = $1 ORDER BY account`, string(p))
-	return all, s.db.explain("list SSO users of a person", err)
 }
 
 // Enqueue stores the intention to create u unless (person, account) has a row

@@ -78,8 +78,13 @@ func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time
 		         ORDER BY person_id, account LIMIT $4) AS batch
 		 ORDER BY person_id DESC, account DESC LIMIT 1`, []any{p.ID},
 		func(ctx context.Context, tx querier, after, upTo workKey) error {
+			// A move to a source comes before this, and its users are gone, or after it, and takes the tasks along.
+			if err := lockExternalIDs(ctx, tx, tasksLock); err != nil {
+				return err
+			}
 			// A plan that names something twice counts once: PostgreSQL would refuse it otherwise. The condition of the UPDATE
-			// saves the writing where nothing is new, as mostly.
+			// saves the writing where nothing is new, as mostly. Whoever was moved to a source since
+			// is left out: to do the task would delete the user by whom they sign in now.
 			_, err := tx.ExecContext(ctx, `
 				INSERT INTO manual_work (since, plan, done_at, done_by, person_id, account, kind, login, name, told, role, why)
 				SELECT CAST($1 AS BIGINT), plan, 0, '', person_id, account, kind, login, name, told, role, why
@@ -87,7 +92,8 @@ func (s *Plans) nameWork(ctx context.Context, what string, p Plan, now time.Time
 				               ROW_NUMBER() OVER (PARTITION BY person_id, account, kind ORDER BY position) AS nth
 				          FROM plan_items
 				         WHERE plan = $2 AND kind IN ('leaver', 'drift')
-				           AND (person_id, account) > ($3, $4) AND (person_id, account) <= ($5, $6)) AS batch
+				           AND (person_id, account) > ($3, $4) AND (person_id, account) <= ($5, $6)
+				           AND NOT EXISTS (SELECT 1 FROM moved_people m WHERE m.person_id = plan_items.person_id)) AS batch
 				 WHERE nth = 1
 				ON CONFLICT (person_id, account, kind) DO UPDATE SET
 				       since = CASE WHEN manual_work.done_at = 0 THEN manual_work.since ELSE excluded.since END,

@@ -28,6 +28,7 @@ const (
 	TokenObject        = "token"         // of the REST API
 	SourceObject       = "source"        // a source of people, by its name
 	SourceTokensObject = "source-tokens" // those that it has made until then
+	MoveObject         = "move"          // of a person to a source: nobody is created by the former id any more
 )
 
 // What was last said of it. The last word counts.

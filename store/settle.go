@@ -41,7 +41,9 @@ type Settled struct {
 	Providers   int64 `json:"service_providers"`
 	Tokens      int64 `json:"tokens"` // of the REST API
 	Sources     int64 `json:"sources"`
-	Sessions    int64 `json:"sessions"`
+	// Moves of people to sources, which the copy does not have: nobody is created by either id until they are made again.
+	Moves    int64 `json:"moves"`
+	Sessions int64 `json:"sessions"`
 
 	Missing []string `json:"missing_keys,omitempty"` // signing keys that were made since, and are not in the copy
 	Signing int      `json:"signing_keys"`           // that are left to sign with
@@ -67,7 +69,7 @@ func (s *Revocations) Settle(ctx context.Context, st Settlement) (done Settled, 
 		done.Outdated = r.outdated
 		for _, step := range []func(context.Context, querier, *Settled, time.Time) error{
 			r.factors, r.invitations, r.users, r.keys, r.mappings, r.providers, r.tokens,
-			r.sources,
+			r.sources, r.moves,
 		} {
 			if err := step(ctx, tx, &done, now); err != nil {
 				return err

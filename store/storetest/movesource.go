@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -74,6 +75,11 @@ func testMoveToSource(t *testing.T, fresh func(testing.TB) store.Options) {
 	_, err = sql.Exec(`UPDATE account_requests SET state = 'refused' WHERE id = $1`, order.ID)
 	must(t, err)
 
+	late := plan(t, db, "watch", func() store.PlanItem {
+		i := leaverItem("mover")
+		i.Person, i.Account = "p1", "a1"
+		return i
+	}())
 	before, err := db.Ledger().Person(ctx, "p1")
 	must(t, err)
 	var (
@@ -147,6 +153,23 @@ func testMoveToSource(t *testing.T, fresh func(testing.TB) store.Options) {
 	if left, err := db.Ledger().Person(ctx, "p1"); err != nil || len(left) != 0 {
 		t.Errorf("left after it was told: %+v, %v", left, err)
 	}
+	// What was begun before the move and comes to the store after it: an order, and the tasks of a plan.
+	_, err = db.Accounts().WantAccount(ctx, store.AccountRequest{LoginName: "late-shop", OrganizationName: "Shop",
+		Body: []byte("{}"), Person: "p1", ExternalID: "owner-of-late-shop"}, event("order"))
+	if !errors.Is(err, store.ErrMovedAway) {
+		t.Errorf("an order for the former id: %v, want ErrMovedAway", err)
+	}
+	must(t, db.Plans().SetManualTasks(ctx, late.ID))
+	if tasks, err := db.Plans().ManualTasks(ctx, store.ManualTaskFilter{}); err != nil ||
+		slices.ContainsFunc(tasks, func(w store.ManualTask) bool { return w.Person == "p1" }) {
+		t.Errorf("tasks: %+v, %v, want none for the former id", tasks, err)
+	}
+	if from, err := db.Ledger().MovedFrom(ctx, "source-portal.p1"); err != nil || from != "p1" {
+		t.Errorf("moved from: %q, %v, want p1", from, err)
+	}
+	if from, err := db.Ledger().MovedFrom(ctx, "p1"); err != nil || from != "" {
+		t.Errorf("moved from: %q, %v, want nobody", from, err)
+	}
 	refuse("elsewhere", store.ErrConflict, func(m *store.SourceMove) { m.To.Person = "source-portal.p2" })
 	second := ssoUser("z")
 	second.Person = "p3"
@@ -193,5 +216,145 @@ func testMoveToSource(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, db.Mappings().Remove(ctx, m, event("unmap")))
 	if all, err := db.Ledger().Person(ctx, "source-portal.p6"); err != nil || len(all) != 1 || all[0].Role != store.Owner {
 		t.Errorf("the owner's user: %+v, %v", all, err)
+	}
+}
+
+// testMoveRaces: an order and a move of its owner at the same time, on two replicas: one of the two is refused.
+func testMoveRaces(t *testing.T, fresh func(testing.TB) store.Options) {
+	o := fresh(t)
+	db, other := open(t, o), open(t, o)
+	ctx := t.Context()
+	for i := range 10 {
+		p := store.PersonID(fmt.Sprint("racer", i))
+		u := ssoUser(string(p))
+		u.Person = p
+		_, _, err := db.Ledger().Enqueue(ctx, u, event("w"))
+		must(t, err)
+		m := store.SourceMove{From: p, To: store.SourcePerson{Person: "source-portal." + p, Source: "portal",
+			Login: "portal:" + string(p)}, Users: map[store.AccountID]store.Role{u.Account: u.Role}}
+		did := all(2, func(n int) error {
+			if n == 0 {
+				_, err := db.Ledger().MoveToSource(ctx, m, event("move-to-source"))
+				return err
+			}
+			_, err := other.Accounts().WantAccount(ctx, store.AccountRequest{LoginName: "shop-" + string(p),
+				OrganizationName: "Shop", Body: []byte("{}"), Person: p, ExternalID: "owner-" + string(p)}, event("order"))
+			return err
+		})
+		moved, ordered := did[0] == nil, did[1] == nil
+		switch {
+		case moved && errors.Is(did[1], store.ErrMovedAway), ordered && errors.Is(did[0], store.ErrOrdered):
+		default:
+			t.Errorf("moved: %v, ordered: %v, want one of them", did[0], did[1])
+		}
+	}
+}
+
+// testMoveLost: a move that a restored backup does not have is known by the journal. Nobody is created by either id
+// until it is made again, as it was; users that were suspended since are suspended again.
+func testMoveLost(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	const to = store.PersonID("source-portal.p1")
+	prepare := func(db *store.DB) store.SourceMove {
+		for _, account := range []store.AccountID{"a1", "a2"} {
+			u := ssoUser("mover" + string(account))
+			u.Person, u.Account, u.State, u.Role = "p1", account, store.Active, store.AccountManager
+			became, err := db.Ledger().Adopt(ctx, []store.SSOUser{u}, event("adopt"))
+			must(t, err)
+			if became[0] != store.Adopted {
+				t.Fatal(became)
+			}
+		}
+		return store.SourceMove{From: "p1", To: store.SourcePerson{Person: to, Source: "portal", Login: "portal:one"},
+			Users: map[store.AccountID]store.Role{"a1": store.AccountManager, "a2": store.AccountManager}}
+	}
+	oj := fresh(t)
+	j := &journal{}
+	oj.Journal = j
+	now := open(t, oj)
+	if _, err := now.Ledger().MoveToSource(ctx, prepare(now), event("move-to-source")); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Contains(j.before, "move revoked") {
+		t.Errorf("the journal has %q, want the move", j.before)
+	}
+	must(t, now.Ledger().Suspend(ctx, store.UserKey{Person: to, Account: "a2"}, event("suspend")))
+	words, err := now.Revocations().After(ctx, 0, 1000)
+	must(t, err)
+
+	o := fresh(t)
+	db := open(t, o)
+	move := prepare(db)
+	done, err := db.Revocations().Settle(ctx, store.Settlement{Words: words, Restored: true, Event: event("settle")})
+	must(t, err)
+	if done.Moves != 1 {
+		t.Errorf("settled: %+v, want 1 move", done)
+	}
+	again, err := db.Revocations().Settle(ctx, store.Settlement{Words: words, Restored: true, Event: event("settle")})
+	if err != nil || again.Moves != 0 {
+		t.Errorf("settled twice: %+v, %v", again, err)
+	}
+	moved, err := db.Ledger().MovedTo(ctx, "p1", "p2", to, "source-portal.p2")
+	must(t, err)
+	if want := map[store.PersonID]store.PersonID{"p1": store.LostMove(to), to: store.MoveLost}; fmt.Sprint(moved) !=
+		fmt.Sprint(want) {
+		t.Errorf("moved: %v, want %v", moved, want)
+	}
+	// They come from the source before anybody has looked.
+	must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash("came"), Person: to,
+		EndsAt: time.Now().Add(time.Hour), Told: &store.SourcePerson{Person: to, Source: "portal", Login: "portal:ana",
+			Claims: []byte(`{"a":1}`)}}, nil))
+	for _, p := range []store.PersonID{"p1", to} {
+		u := ssoUser("second")
+		u.Person, u.Account = p, "a9"
+		if _, _, err := db.Ledger().Enqueue(ctx, u, event("w")); !errors.Is(err, store.ErrMovedAway) {
+			t.Errorf("a new user of %s: %v, want ErrMovedAway", p, err)
+		}
+	}
+	refuse := func(name string, m store.SourceMove) {
+		t.Helper()
+		if did, err := db.Ledger().MoveToSource(ctx, m, event("m")); did || !errors.Is(err, store.ErrConflict) {
+			t.Errorf("%s: %v, %v, want ErrConflict", name, did, err)
+		}
+	}
+	wrong := move
+	wrong.To.Person = "source-portal.p2"
+	refuse("to somebody else", wrong)
+	told := ssoUser("third")
+	told.Person, told.Account, told.State, told.Role = "p3", "a1", store.Active, store.AccountManager
+	_, err = db.Ledger().Adopt(ctx, []store.SSOUser{told}, event("adopt"))
+	must(t, err)
+	refuse("somebody else there", store.SourceMove{From: "p3", To: move.To,
+		Users: map[store.AccountID]store.Role{"a1": store.AccountManager}})
+	if did, err := db.Ledger().MoveToSource(ctx, move, event("m")); !did || err != nil {
+		t.Fatalf("made again: %v, %v", did, err)
+	}
+	users, err := db.Ledger().Person(ctx, to)
+	if err != nil || len(users) != 2 || users[0].State != store.Active || users[1].State != store.Suspended {
+		t.Errorf("users: %+v, %v, want the second one suspended", users, err)
+	}
+	if one, err := db.SourcePeople().Get(ctx, to); err != nil || string(one.Claims) != `{"a":1}` {
+		t.Errorf("what the token said: %+v, %v", one, err)
+	}
+	if moved, err = db.Ledger().MovedTo(ctx, "p1", to); err != nil || len(moved) != 1 || moved["p1"] != to {
+		t.Errorf("moved: %v, %v", moved, err)
+	}
+
+	// Forgetting either side of a lost move ends it.
+	for _, p := range []store.PersonID{"p1", to} {
+		db := open(t, fresh(t))
+		_, err := db.Revocations().Settle(ctx, store.Settlement{Words: words, Restored: true, Event: event("settle")})
+		must(t, err)
+		bare := func(login string) string { return login }
+		if done, _, err := db.Ledger().ForgetPerson(ctx, store.Forget{Person: p, Bare: bare}, event("f")); err != nil ||
+			done.Moves != 1 {
+			t.Errorf("forget %s: %+v, %v", p, done, err)
+		}
+		if moved, err := db.Ledger().MovedTo(ctx, "p1", to); err != nil || len(moved) != 0 {
+			t.Errorf("forgotten: %v, %v", moved, err)
+		}
+		if said, err := db.Revocations().After(ctx, 0, 1000); err != nil || said[len(said)-1].Word != store.Allowed {
+			t.Errorf("last word: %+v, %v", said, err)
+		}
 	}
 }

@@ -52,6 +52,8 @@ func Run(t *testing.T, o Suite) {
 		{"SourcePeopleRace", testSourcePeopleRace},
 		{"SourceLogouts", testSourceLogouts},
 		{"MoveToSource", testMoveToSource},
+		{"MoveRaces", testMoveRaces},
+		{"MoveLost", testMoveLost},
 		{"SourceKeys", testSourceKeys},
 		{"Logouts", testLogouts},
 		{"Throttle", testThrottle},

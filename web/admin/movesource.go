@@ -151,9 +151,14 @@ func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForm
 	if err != nil {
 		return m, fmt.Errorf("look for person %s: %w", from, err)
 	}
+	lost := moved[from] == store.LostMove(m.To)
 	switch {
 	case moved[from] == m.To:
 		m.Moved = true
+		return m, nil
+	case lost:
+	case moved[from].Lost():
+		m.Fault = "was moved to another subject or source before, by a move that the restored backup does not have"
 		return m, nil
 	case moved[from] != "":
 		m.Fault = "was moved to another subject or source before: " + string(moved[from])
@@ -162,7 +167,12 @@ func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForm
 	if m.Users, err = a.Store.Ledger().Person(ctx, from); err != nil {
 		return m, fmt.Errorf("list the users of person %s: %w", from, err)
 	}
-	if len(m.Users) == 0 {
+	switch {
+	case len(m.Users) == 0 && lost:
+		m.Fault = "was moved before, but the restored backup does not have their users: adopt those as users of person " +
+			string(m.To)
+		return m, nil
+	case len(m.Users) == 0:
 		m.Fault = "has no user at Constant Contact, so there is nothing to move"
 		return m, nil
 	}
@@ -183,15 +193,16 @@ func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForm
 		}
 	}
 	if m.Fault == "" {
-		m.Fault, err = a.taken(ctx, to, m)
+		m.Fault, err = a.taken(ctx, to, m, lost)
 	}
 	return m, err
 }
 
 const isOrdering = "is to own a client account that is being ordered: let the order come to its end"
 
-// taken says why the new id is somebody's already, or looks like somebody's.
-func (a Moves) taken(ctx context.Context, to idp.Source, m MoveItem) (string, error) {
+// taken says why the new id is somebody's already, or looks like somebody's. again: it is the person's own, of a move
+// that a restored backup has lost, and may have come since.
+func (a Moves) taken(ctx context.Context, to idp.Source, m MoveItem, again bool) (string, error) {
 	there, err := a.Store.Ledger().Person(ctx, m.To)
 	if err != nil {
 		return "", fmt.Errorf("look for person %s: %w", m.To, err)
@@ -200,7 +211,7 @@ func (a Moves) taken(ctx context.Context, to idp.Source, m MoveItem) (string, er
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("look for person %s: %w", m.To, err)
 	}
-	if len(there) > 0 || len(one.Claims) > 0 {
+	if len(there) > 0 || len(one.Claims) > 0 && !again {
 		return fmt.Sprintf("the subject is known already, as person %s of source %s", m.To, to.Name), nil
 	}
 	alike, err := a.Store.SourcePeople().ByLogin(ctx, to.Name, to.Name+":"+m.Known.Subject)

@@ -47,7 +47,7 @@ func (restoreCmd) Help() string {
 
 Without a file: a database that pg_restore, a point-in-time recovery or a copied file has put back is settled. ssobridge serve does this by itself where the revocation journal is whole, and else serves nothing until this command was given with --yes.
 
-What was revoked since the backup is revoked again, by the revocation journal in state_dir: removed second factors, used recovery codes and invitations, suspended users, retired keys, removed mappings and service providers, revoked API tokens. The last word counts: who was resumed since stays resumed. All sessions end.
+What was revoked since the backup is revoked again, by the revocation journal in state_dir: removed second factors, used recovery codes and invitations, suspended users, retired keys, removed mappings and service providers, revoked API tokens. People who were moved to a source since are counted: move them again by the same file (ssobridge users move-source), nobody is created for them before. The last word counts: who was resumed since stays resumed. All sessions end.
 
 Without a whole journal, invitations and recovery codes are void, suspended users stay suspended, second factors stay good for client accounts, those of people with a role in the admin console are listed and open it only after an invitation has confirmed each (ssobridge admin invite LOGIN), as do those of people who get a role later, and keys, service providers and mappings are listed with their last change. Nothing is done until --yes.
 
@@ -343,6 +343,10 @@ func settledText(d store.Settled) string {
 		d.Factors, d.Codes, d.Invitations, d.Users, d.Keys, d.Mappings, d.Providers, d.Tokens, d.Sources, d.Sessions)
 	if d.Unconfirmed > 0 {
 		text += fmt.Sprintf("; %d second factors open the admin console only after an invitation", d.Unconfirmed)
+	}
+	if d.Moves > 0 {
+		text += fmt.Sprintf("; people who were moved to a source since: %d, nobody is created for them until their file is "+
+			"given again to ssobridge users move-source", d.Moves)
 	}
 	if d.Resumed > 0 {
 		text += fmt.Sprintf("; %d users that were resumed since are resumed", d.Resumed)
