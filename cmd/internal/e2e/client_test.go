@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -26,6 +27,8 @@ type client struct {
 	crossSite bool
 	forwarded string // client address that a proxy names; "": none
 	language  string // that it asks for; "": none
+	// more are headers of the next request, in place of the usual ones.
+	more http.Header
 }
 
 // page is an answer with its forms.
@@ -59,6 +62,15 @@ func newClient(t testing.TB) *client {
 		// No proxy of the machine may stand between the test and loopback.
 		Transport: &http.Transport{Proxy: nil, MaxIdleConnsPerHost: 16},
 	}}
+}
+
+// with gives the next request a header.
+func (c *client) with(name, value string) *client {
+	if c.more == nil {
+		c.more = http.Header{}
+	}
+	c.more.Set(name, value)
+	return c
 }
 
 func (c *client) get(url string) *page {
@@ -106,6 +118,11 @@ func (c *client) try(method, target string, fields url.Values) (*page, error) {
 	if c.language != "" {
 		req.Header.Set("Accept-Language", c.language)
 	}
+	maps.Copy(req.Header, c.more)
+	if host := c.more.Get("Host"); host != "" {
+		req.Host = host
+	}
+	c.more = nil
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
