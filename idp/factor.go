@@ -185,6 +185,7 @@ func (p *IdP) stepUp(ctx context.Context, f *flow, s store.Session, account stor
 		problem := ""
 		if proved {
 			problem = FactorUnconfirmed
+			p.refusedWith(ctx, "second factor refused", f.v, f.sp.EntityID, Why{Reason: problem})
 		}
 		traceOf(ctx).step(StepFactor, began, "", "%s, %s: the person is asked for it", f.target().describe(f), policy)
 		return p.showFactor(f, s, records, problem, "")

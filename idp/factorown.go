@@ -133,6 +133,9 @@ func (p *IdP) changeOwn(ctx context.Context, f *flow, s store.Session, records [
 		switch {
 		case errors.Is(err, store.ErrLast):
 			page.Problem = FactorLast
+			if err := p.failedFactor(ctx, f, s, FactorLast, err); err != nil {
+				return nil, err
+			}
 		case errors.Is(err, store.ErrStale), errors.Is(err, store.ErrRevoked):
 			page.Problem = FactorExpired
 			if err := p.failedFactor(ctx, f, s, FactorExpired, err); err != nil {

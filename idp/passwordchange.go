@@ -136,7 +136,7 @@ func (p *IdP) change(ctx context.Context, f *flow, found directory.Found, c Pass
 	if refused != nil {
 		event.Outcome, event.Reason = "refused", string(refused.Refusal)
 		p.refusedWith(ctx, "password change refused", f.v, f.sp.EntityID, Why{Reason: string(refused.Refusal),
-			Cause: "the directory did not take the new password"}, slog.Any("error", cause))
+			About: found.Entry.ID}, slog.Any("error", cause))
 	}
 	// The old password was right, so the try is returned.
 	ctx, cancel := context.WithTimeout(ctx, changeTime)

@@ -154,6 +154,7 @@ func (p *IdP) readPerson(ctx context.Context, f *flow) (Answer, error) {
 	}
 	f.in.Session = nil
 	if problem == passwordChanged {
+		p.logRefusal(ctx, f.v, f.sp.EntityID, Why{Reason: string(problem)}) // the page of a login says nothing of it
 		answer, err := p.askPassword(ctx, f, AskPassword{Login: s.Login})
 		answer.EndSession = true
 		return answer, err

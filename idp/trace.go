@@ -211,11 +211,14 @@ func (t *trace) conclude(ctx context.Context, page Page, err error) {
 	}
 }
 
-// problem concludes with a page that may tell of one.
+// problem concludes with a page that may tell of one. A request that was refused for what the page says in other words
+// stays refused.
 func (t *trace) problem(of string) {
-	t.t.Outcome, t.t.Reason = "pending", ""
-	if of != "" {
+	switch {
+	case of != "":
 		t.t.Outcome, t.t.Reason = "refused", of
+	case t.t.Outcome == "":
+		t.t.Outcome, t.t.Reason = "pending", ""
 	}
 }
 

@@ -78,7 +78,8 @@ func TestCausesOfMessages(t *testing.T) {
 	// Single logout is off; nobody asks Carol for a second factor; Zoe has no role in the console.
 	s.explained(t, from.client(t).get(s.url+"/saml/slo?SAMLRequest="+fresh()), "no_single_logout", "logout.enabled")
 	c = from.client(t)
-	s.explained(t, c.goOn(c.login(c.get(s.url+"/admin"), consoleNobody, password)), "no_console_role", "console.viewer_group")
+	s.explained(t, c.goOn(c.login(c.get(s.url+"/admin"), consoleNobody, password)), "no_console_role",
+		"console.viewer_group")
 	s.explained(t, from.client(t).get(s.url+"/factors"), "no_second_factors", "policy")
 }
 

@@ -153,8 +153,8 @@ func namedKey(t testing.TB) []byte {
 		t.Fatal(err)
 	}
 	b64 := base64.RawURLEncoding.EncodeToString
-	data, err := json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "kid": "named-1", "alg": "ES256", "use": "sig",
-		"x": b64(point[1:33]), "y": b64(point[33:])})
+	data, err := json.Marshal(map[string]string{"kty": "EC", "crv": "P-256", "kid": "named-1", "alg": "ES256",
+		"use": "sig", "x": b64(point[1:33]), "y": b64(point[33:])})
 	if err != nil {
 		t.Fatal(err)
 	}

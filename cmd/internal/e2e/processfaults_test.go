@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -194,4 +196,47 @@ func TestReloadSecrets(t *testing.T) {
 	if !eventually(func() bool { return w.creations() > 0 }) {
 		t.Error("the right partner secret and API key do not count: no user was created")
 	}
+}
+
+// A start is ready when it knows the groups that settings name, or has waited long enough for a directory that does not
+// answer: before, an administrator would be refused as somebody in no group.
+func TestReadyWithGroups(t *testing.T) {
+	t.Parallel()
+	w := newConsoleWorld(t, setting{})
+	w.stop(t)
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // it takes connections and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	before := w.env
+	w.env = append(slices.Clone(before), "SSOBRIDGE_DIRECTORY_URLS=ldaps://"+silent.Addr().String())
+	var early atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		c := &http.Client{Timeout: time.Second, Transport: &http.Transport{Proxy: nil, DisableKeepAlives: true}}
+		for {
+			select {
+			case <-done:
+				return
+			case <-time.After(20 * time.Millisecond):
+			}
+			if res, err := c.Get(w.url + "/readyz"); err == nil {
+				_ = res.Body.Close()
+				if res.StatusCode == http.StatusServiceUnavailable {
+					early.Add(1)
+				}
+			}
+		}
+	}()
+	w.start(t) // until /readyz says so
+	close(done)
+	if early.Load() == 0 {
+		t.Error("ready before the directory was asked")
+	}
+	w.logs(t, "the program is starting")
+	w.stop(t)
+	w.env = before
+	w.start(t)
+	w.enter(t, consoleAdmin)
 }

@@ -93,8 +93,8 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	p.keeper.Store(health)
 	health.readOnce(ctx) // before anybody asks
 	figures := newMetrics(p, health)
-	stopping := make(chan struct{})
-	pages, err := p.pages(p.Config, figures, stopping)
+	started, stopping := make(chan struct{}), make(chan struct{})
+	pages, err := p.pages(p.Config, figures, started, stopping)
 	if err != nil {
 		return errors.Join(err, l.close())
 	}
@@ -114,7 +114,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 		one.server.BaseContext = func(net.Listener) context.Context { return store.ForRequests(context.Background()) }
 	}
 	reloaded := reloads{front: front, console: console, again: func(cfg config.Config) (*web.Server, error) {
-		return p.pages(cfg, figures, stopping)
+		return p.pages(cfg, figures, started, stopping)
 	}}
 	if t := p.Config.TLS; t.Cert != "" {
 		reload, err := newCertificate(t.Cert, t.Key, p.Now, p.log)
@@ -177,6 +177,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	g.Go(func() error { return engine.Run(ctx) })
 	g.Go(func() error { return p.Refresher.Run(ctx) })
 	p.resolveAtStart(ctx)
+	close(started)
 	g.Go(func() error { return p.IdP.RunGroups(ctx) })
 	g.Go(func() error { return newExpiryLog(p).run(ctx) })
 	g.Go(func() error {
@@ -260,13 +261,18 @@ func (p *App) resolveAtStart(ctx context.Context) {
 }
 
 // pages makes the web room.
-func (p *App) pages(cfg config.Config, figures *metrics, stopping <-chan struct{}) (*web.Server, error) {
+func (p *App) pages(cfg config.Config, figures *metrics, started, stopping <-chan struct{}) (*web.Server, error) {
 	ready := func(ctx context.Context) error {
 		select {
 		case <-stopping:
 			return errors.New("the program is stopping")
 		default:
+		}
+		select {
+		case <-started:
 			return p.Status().Ready(ctx)
+		default: // who is in a group that is not resolved yet would be refused
+			return errors.New("the program is starting: it asks the directory for the groups that the settings name")
 		}
 	}
 	b := cfg.Branding
