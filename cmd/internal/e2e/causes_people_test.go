@@ -178,7 +178,9 @@ func TestCausesOfChangedPasswords(t *testing.T) {
 	c := newClient(t)
 	c.deliver(c.goOn(c.login(c.get(s.launch(bakery)), "alice", password))).says("Alice Anders")
 	<-time.After(1100 * time.Millisecond) // the directory's times have whole seconds
-	slapd.Apply(t, "dn: "+slapd.PersonDN("alice")+"\nchangetype: modify\nreplace: userPassword\nuserPassword: another-Passw0rd\n")
+	of := "dn: " + slapd.PersonDN("alice") + "\nchangetype: modify\n"
+	slapd.Apply(t, of+"replace: userPassword\nuserPassword: another-Passw0rd\n\n"+
+		of+"replace: pwdReset\npwdReset: FALSE\n") // as if she had changed it herself
 	var p *page
 	if !eventually(func() bool { p = c.get(s.launch(bakery)); return strings.Contains(p.text(), "Login name") }) {
 		t.Fatalf("the session goes on:\n%s", p.text())
