@@ -61,42 +61,93 @@ func (p *People) Read(ctx context.Context, id string) (directory.Entry, error) {
 	return p.one(ctx, one)
 }
 
-// Find finds a person by login, or by the id that names a source. Logins of sources have the source's name before
-// them. A login that nobody has is a *directory.Error with directory.ErrNotFound in its chain.
-func (p *People) Find(ctx context.Context, login string) (directory.Entry, error) {
-	const op = "find a person of a source"
-	login = store.TrimTyped(login)
-	if claims.SourceOf(login) != "" {
-		e, err := p.Read(ctx, login)
-		if err == nil && !e.Known() {
-			err = &directory.Error{Problem: directory.BadCredentials, Op: op, Err: directory.ErrNotFound}
+// SeveralError says that what somebody has written names several people.
+type SeveralError struct{ People []directory.Entry }
+
+// Error names them by their ids.
+func (e *SeveralError) Error() string {
+	ids := make([]string, 0, len(e.People))
+	for _, one := range e.People {
+		from := "the directory"
+		if one.Source != "" {
+			from = "source " + one.Source
 		}
-		return e, err
+		ids = append(ids, fmt.Sprintf("%s of %s", one.ID, from))
 	}
+	return "several people have this login; name one by their id: " + strings.Join(ids, ", ")
+}
+
+const findOp = "find a person of a source"
+
+// Several is a *directory.Error for several people of one name.
+func Several(people ...directory.Entry) error {
+	return &directory.Error{Problem: directory.BadData, Op: findOp, Err: &SeveralError{people}}
+}
+
+// SourceLogin tells whether a text may be the login of somebody of a source, or the id.
+func SourceLogin(login string) bool {
 	name, rest, named := strings.Cut(login, ":")
-	if !named || rest == "" || !claims.ValidName(name) {
+	return named && rest != "" && claims.ValidName(name) || claims.SourceOf(login) != ""
+}
+
+// Find finds a person by login, or by the id that names a source. Logins of sources have the source's name before
+// them. A login that nobody has is a *directory.Error with directory.ErrNotFound in its chain; one that people of a
+// source and of the directory have has a *SeveralError there. So the id of a configured source alone is taken without
+// asking the directory.
+func (p *People) Find(ctx context.Context, login string) (directory.Entry, error) {
+	login = store.TrimTyped(login)
+	if !SourceLogin(login) {
 		return p.Directory.Find(ctx, login) //nolint:wrapcheck // it is the directory's answer, as it is
 	}
+	var all []directory.Entry
+	if name := claims.SourceOf(login); name != "" {
+		e, err := p.Read(ctx, login)
+		known := err == nil && e.Known()
+		if err != nil || known && slices.ContainsFunc(p.o.Sources, func(s Source) bool { return s.Name == name }) {
+			return e, err
+		}
+		if known {
+			all = append(all, e)
+		}
+	} else {
+		found, err := p.ofSource(ctx, login)
+		if err != nil {
+			return directory.Entry{}, err
+		}
+		all = found
+	}
+	// Whoever has this login in the directory must not be hidden by somebody of a source, nor hide them.
+	e, err := p.Directory.Find(ctx, login)
+	switch {
+	case err == nil:
+		all = append(all, e)
+	case !errors.Is(err, directory.ErrNotFound) || len(all) == 0:
+		return e, err //nolint:wrapcheck // it is the directory's answer, as it is
+	}
+	if len(all) > 1 {
+		return directory.Entry{}, Several(all...)
+	}
+	return all[0], nil
+}
+
+// ofSource are the people of a source who have a login.
+func (p *People) ofSource(ctx context.Context, login string) (all []directory.Entry, err error) {
+	name, _, _ := strings.Cut(login, ":")
 	found, err := p.o.Known.ByLogin(ctx, name, login)
 	if err != nil {
-		return directory.Entry{}, fmt.Errorf("find the person %.200q: %w", login, err)
+		return nil, fmt.Errorf("find the person %.200q: %w", login, err)
 	}
 	if i := slices.IndexFunc(found, func(one store.SourcePerson) bool { return one.Login == login }); i >= 0 {
 		found = slices.DeleteFunc(found, func(one store.SourcePerson) bool { return one.Login != login })
 	}
-	switch len(found) {
-	case 0:
-		return p.Directory.Find(ctx, login) //nolint:wrapcheck // it is the directory's answer, as it is
-	case 1:
-		return p.one(ctx, found[0])
-	}
-	var ids []string
 	for _, one := range found {
-		ids = append(ids, string(one.Person))
+		e, err := p.one(ctx, one)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, e)
 	}
-	return directory.Entry{}, &directory.Error{Problem: directory.BadData, Op: op,
-		Err: fmt.Errorf("several people of source %s have this login; name one by their id: %s", name,
-			strings.Join(ids, ", "))}
+	return all, nil
 }
 
 // Walk visits everybody in the directory, and then everybody whom other sources have sent.

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 
 	"ssobridge/idp"
-	"ssobridge/idp/directory"
 	"ssobridge/store"
 )
 
@@ -73,7 +72,7 @@ func (l Lockouts) lift(ctx context.Context, who string, e store.Event) (idp.Lift
 		return idp.Lifted{}, err
 	}
 	if len(locked) == 0 {
-		if person, err = findPerson(ctx, l.Store, l.Directory, who); err != nil {
+		if person, err = findPerson(ctx, l.Store, l.Directory, Everything(), who); err != nil {
 			return idp.Lifted{}, err
 		}
 	}
@@ -110,48 +109,4 @@ func counted(n int, one, many string) string {
 		return "1 " + one
 	}
 	return fmt.Sprintf("%d %s", n, many)
-}
-
-// findPerson finds who is meant: a person id that the ledger knows, else a login name of the directory. The ledger
-// comes first, so that people who left the directory can be named. The id that comes back is the one on record, however
-// it was typed.
-func findPerson(ctx context.Context, db *store.DB, d PersonReader, who string) (store.PersonID, error) {
-	id := store.PersonID(directory.CanonicalID(who))
-	rows, err := db.Ledger().Person(ctx, id)
-	if err != nil {
-		return "", fmt.Errorf("look for person %.200q: %w", who, err)
-	}
-	if len(rows) > 0 {
-		return id, nil
-	}
-	e, err := d.Find(ctx, who)
-	if errors.Is(err, directory.ErrNotFound) {
-		if read, rerr := d.Read(ctx, string(id)); rerr == nil && read.Known() {
-			return store.PersonID(read.ID), nil // somebody without a user yet, by the id that the console and the audit show
-		}
-		return former(ctx, db, who, err)
-	}
-	if err != nil {
-		return "", fmt.Errorf("find the person %.200q: %w", who, err)
-	}
-	return store.PersonID(e.ID), nil
-}
-
-// former finds somebody who is not in the directory any more, by the login that they had. err is what the directory
-// answered.
-func former(ctx context.Context, db *store.DB, login string, err error) (store.PersonID, error) {
-	people, lookErr := db.People().ByLogin(ctx, login)
-	switch {
-	case lookErr != nil:
-		return "", fmt.Errorf("find the person %.200q: %w", login, lookErr)
-	case len(people) == 1:
-		return people[0], nil
-	case len(people) > 1:
-		return "", &Error{Field: "who", Fault: fmt.Sprintf("several people had the login %.200q: %s", login, joined(people)),
-			Hint: "write the person id of the one who is meant", Err: err}
-	}
-	return "", &Error{
-		Kind: Missing, Field: "who", Fault: fmt.Sprintf("there is no person %.200q, and there was none", login),
-		Hint: "write a login name of the directory or of a source (SOURCE:LOGIN), the login of somebody who has left, or a person id", Err: err,
-	}
 }

@@ -134,7 +134,7 @@ func (a Moves) keepsNames(ctx context.Context) error {
 func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForms,
 	k provisioning.KnownMove) (m MoveItem, err error) {
 	m = MoveItem{Known: k, To: store.PersonID(to.PersonID(k.Subject)), Roles: map[store.AccountID]store.Role{}}
-	from, err := findPerson(ctx, a.Store, a.Directory, m.Who())
+	from, err := findPerson(ctx, a.Store, a.Directory, Everything(), m.Who())
 	if e, ok := AsError(err); ok {
 		m.Fault = e.Fault
 		return m, nil

@@ -85,22 +85,46 @@ func (a People) Access(ctx context.Context, s Scope, person directory.Entry, use
 // directory shows to all: whoever sees none of their client accounts finds nobody.
 func (a People) FindIn(ctx context.Context, s Scope, login string) (directory.Entry, error) {
 	person, err := a.Find(ctx, login)
-	if err != nil || s.everything || person.Source == "" {
+	if s.everything {
 		return person, err
+	}
+	people := []directory.Entry{person}
+	if several, ok := errors.AsType[*idp.SeveralError](err); ok {
+		people = several.People
+	} else if err != nil {
+		return person, err
+	}
+	var seen []directory.Entry
+	for _, one := range people {
+		sees, err := a.sees(ctx, s, one)
+		if err != nil {
+			return directory.Entry{}, err
+		}
+		if sees {
+			seen = append(seen, one)
+		}
+	}
+	switch len(seen) {
+	case 0:
+		return directory.Entry{}, notFound(login, &directory.Error{Problem: directory.BadCredentials,
+			Op: "find a person of a source", Err: directory.ErrNotFound})
+	case 1:
+		return seen[0], nil
+	}
+	return directory.Entry{}, notFound(login, idp.Several(seen...))
+}
+
+// sees tells whether a caller may see a person.
+func (a People) sees(ctx context.Context, s Scope, person directory.Entry) (bool, error) {
+	if person.Source == "" {
+		return true, nil
 	}
 	users, err := a.Store.Ledger().Person(ctx, store.PersonID(person.ID))
 	if err != nil {
-		return directory.Entry{}, fmt.Errorf("list the users of person %s: %w", person.ID, err)
+		return false, fmt.Errorf("list the users of person %s: %w", person.ID, err)
 	}
 	x, err := a.Access(ctx, s, person, users)
-	if err != nil {
-		return directory.Entry{}, err
-	}
-	if len(x.Given)+len(x.Former) == 0 {
-		return directory.Entry{}, notFound(login, &directory.Error{Problem: directory.BadCredentials,
-			Op: "find a person of a source", Err: directory.ErrNotFound})
-	}
-	return person, nil
+	return len(x.Given)+len(x.Former) > 0, err
 }
 
 // notFound says that a person could not be found.

@@ -23,10 +23,14 @@ func (a Sessions) Find(ctx context.Context, who string) (store.PersonID, error) 
 	who = store.TrimTyped(who)
 	id := store.PersonID(directory.CanonicalID(who))
 	live, err := a.Store.Sessions().OfPerson(ctx, id, a.Idle)
-	if err != nil || len(live) > 0 {
-		return id, err
+	if err != nil {
+		return id, fmt.Errorf("look for the sessions of %.200q: %w", who, err)
 	}
-	id, err = findPerson(ctx, a.Store, a.Directory, who)
+	if len(live) > 0 {
+		id, err = ownID(ctx, a.Store, a.Directory, Everything(), id, who)
+	} else {
+		id, err = findPerson(ctx, a.Store, a.Directory, Everything(), who)
+	}
 	return id, refusal(err)
 }
 

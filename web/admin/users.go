@@ -22,7 +22,11 @@ type Users struct {
 
 // Find finds who is meant: a person id that the ledger or the directory knows, else a login name.
 func (u Users) Find(ctx context.Context, who string) (store.PersonID, error) {
-	id, err := findPerson(ctx, u.Store, u.Directory, store.TrimTyped(who))
+	return u.find(ctx, Everything(), who)
+}
+
+func (u Users) find(ctx context.Context, s Scope, who string) (store.PersonID, error) {
+	id, err := findPerson(ctx, u.Store, u.Directory, s, store.TrimTyped(who))
 	return id, refusal(err)
 }
 
@@ -32,7 +36,7 @@ func (u Users) Key(ctx context.Context, s Scope, who, account string) (store.Use
 	if _, err := store.ParseAccountID(store.TrimTyped(account)); err != nil {
 		return store.UserKey{}, &Error{Field: "account", Fault: err.Error(), Act: ListUsers, Err: err}
 	}
-	person, err := u.Find(ctx, who)
+	person, err := u.find(ctx, s, who)
 	if err != nil {
 		return store.UserKey{}, err
 	}
@@ -174,7 +178,7 @@ func (u Users) Again(ctx context.Context, s Scope, who, account string) (store.U
 	if account != "" {
 		return u.Key(ctx, s, who, account)
 	}
-	person, err := u.Find(ctx, who)
+	person, err := u.find(ctx, s, who)
 	if err != nil {
 		return store.UserKey{}, err
 	}
