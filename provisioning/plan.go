@@ -86,6 +86,9 @@ func (d *planDraft) make(ctx context.Context) (plan store.Plan, walked directory
 	if err := s.plans.Progress(ctx, d.id, d.maker, d.seenSoFar(), s.lease); err != nil {
 		return plan, walked, err
 	}
+	if err := s.plans.SetMapped(ctx, d.id, d.mapped); err != nil {
+		return plan, walked, fmt.Errorf("plan %d: %w", d.id, err)
+	}
 	detail := map[string]any{"kind": d.o.Kind, "people": walked.People}
 	if n := d.atSignIn.Load(); n > 0 {
 		detail["at_sign_in"] = n
@@ -131,6 +134,8 @@ type planDraft struct {
 	changes     []store.ChangedUser // whose data have changed, not stored yet
 	dataChanged int                 // how many they are in all
 
+	mapped map[int64]int // people to whom each mapping gives something
+
 	skipped int // entries of the directory that can't be used
 	users   int // rows whose user is there, or may be
 	leavers int // of them
@@ -168,10 +173,15 @@ func (d *planDraft) fill(ctx context.Context) (directory.Walked, error) {
 
 // compare looks at one person of the walk.
 func (d *planDraft) compare(ctx context.Context, v visited, rows map[userID]store.SSOUser) error {
+	counted := map[int64]bool{} // a pattern can give somebody several client accounts
 	for _, h := range v.hits[0] {
 		person := store.PersonID(v.person.ID)
 		if !d.seen.given(person, h.Account) {
 			continue // the server gave the entry twice: it was renamed while the walk ran
+		}
+		if id := h.Mapping.ID; id != 0 && !counted[id] { // without a number it is a grant of a source
+			counted[id] = true
+			d.mapped[id]++
 		}
 		row, there := rows[userID{person, h.Account}]
 		if !there && d.seen.fate(person) == absent {

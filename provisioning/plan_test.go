@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -281,8 +282,13 @@ func TestPlanOfAnEntryGivenTwice(t *testing.T) {
 	p := person("a", group("sales"))
 	w := newPlanWorld(t, []directory.Entry{p, p})
 	w.maps("sales", harbour, store.AccountManager)
+	w.maps("riders", cycling, store.AccountManager) // nobody is in it
 	if got := w.plan(); got.Creations != 1 {
 		t.Errorf("creations: got %d, want 1", got.Creations)
+	}
+	counted, err := w.MappedPeople(t.Context())
+	if err != nil || !maps.Equal(counted.People, map[int64]int{1: 1, 2: 0}) {
+		t.Errorf("people of mappings: %v, %v, want 1 and 0", counted.People, err)
 	}
 }
 
@@ -304,6 +310,10 @@ func TestPlanOfManyPeople(t *testing.T) {
 	}
 	if p.Creations != 2*many || walked.People != many || !slices.Equal(told, []int{500, 1000, 1500, many}) {
 		t.Errorf("got %d creations, %d people, progress %v", p.Creations, walked.People, told)
+	}
+	counted, err := w.MappedPeople(t.Context())
+	if err != nil || !counted.At.Equal(p.CreatedAt) || !maps.Equal(counted.People, map[int64]int{1: many, 2: many}) {
+		t.Errorf("people of mappings: %+v, %v", counted, err)
 	}
 	first := w.items(p.ID)[0]
 	if first.Person != "p0000" || first.Position != 1 || first.State != store.ItemOpen {

@@ -85,7 +85,11 @@ func (s *Service) startPlan(ctx context.Context, o PlanOptions) (*planDraft, err
 	if err != nil {
 		return nil, err
 	}
-	d := &planDraft{s: s, o: o, x: x, maker: rand.Text(), from: store.OriginOf(ctx), began: s.now(), seen: seen{}}
+	d := &planDraft{s: s, o: o, x: x, maker: rand.Text(), from: store.OriginOf(ctx), began: s.now(), seen: seen{},
+		mapped: map[int64]int{}}
+	for m := range x.Mappings() {
+		d.mapped[m.ID] = 0
+	}
 	p := store.Plan{Kind: o.Kind, Mappings: x.Digest(), CreatedBy: o.Actor, Maker: d.maker}
 	d.id, err = s.plans.Start(ctx, p, s.lease, func(id int64) store.Event {
 		return s.planEvent("plan-start", o.Actor, id, map[string]any{"kind": o.Kind})

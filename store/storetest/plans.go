@@ -3,6 +3,7 @@ package storetest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -175,8 +176,22 @@ func testPlanMade(t *testing.T, db *store.DB) {
 	must(t, s.Add(ctx, id, nil))
 	must(t, s.Add(ctx, id, items[:1]))
 	must(t, s.Add(ctx, id, items[1:]))
+	counts := map[int64]int{1: 0, 7: 12}
+	must(t, s.SetMapped(ctx, id, counts))
+	if m, err := s.Mapped(ctx); err != nil || !m.At.IsZero() || m.People != nil {
+		t.Errorf("counts of a plan that is being made: %+v, %v", m, err)
+	}
 	p, err := s.Ready(ctx, id, 42, event("ready"))
 	must(t, err)
+	if m, err := s.Mapped(ctx); err != nil || !m.At.Equal(p.CreatedAt) || !maps.Equal(m.People, counts) {
+		t.Errorf("counts: %+v, %v, want %v of %v", m, err, counts, p.CreatedAt)
+	}
+	if err := s.SetMapped(ctx, id, nil); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("counts of a plan that was made: %v, want ErrConflict", err)
+	}
+	if err := s.SetMapped(ctx, 99999, nil); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("counts of no plan: %v, want ErrNotFound", err)
+	}
 	want := store.Plan{ID: id, Kind: "admin", State: store.PlanReady, Mappings: "digest", People: 42, Creations: 2,
 		Leavers: 1, Drifted: 1,
 		Blocked: 1, CreatedBy: "admin:x"}

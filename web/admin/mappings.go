@@ -57,6 +57,15 @@ func (a Mappings) List(ctx context.Context, s Scope) ([]store.Mapping, error) {
 	return visible, nil
 }
 
+// MappedPeople are how many people each mapping gave a client account at the last plan. Of one that is not in it
+// nothing is known: it is younger, or no plan was made.
+func (a Mappings) MappedPeople(ctx context.Context, s Scope) (store.MappedPeople, error) {
+	if err := s.whole(); err != nil {
+		return store.MappedPeople{}, err
+	}
+	return a.Rules.MappedPeople(ctx)
+}
+
 // mapping refuses a mapping that gives a client account outside the scope, or may give any.
 func (s Scope) mapping(m store.Mapping) error {
 	if m.Account == "" {

@@ -113,6 +113,36 @@
     d.showModal();
   });
 
+  // A row is dragged onto another one to exchange their places, by the form that its buttons send.
+  for (const grip of document.querySelectorAll("[data-grip]")) {
+    const row = grip.closest("[data-place]");
+    grip.hidden = !row;
+    let under = null;
+    const over = (to) => { under?.classList.remove("under"); under = to; under?.classList.add("under"); };
+    const end = () => { over(null); row.classList.remove("dragged"); };
+    grip.addEventListener("pointerdown", (event) => {
+      if (event.button) return;
+      event.preventDefault();
+      grip.setPointerCapture(event.pointerId);
+      row.classList.add("dragged");
+    });
+    grip.addEventListener("pointermove", (event) => {
+      if (!grip.hasPointerCapture(event.pointerId)) return;
+      const to = document.elementFromPoint(event.clientX, event.clientY)?.closest("[data-place]");
+      over(to && to !== row ? to : null);
+    });
+    grip.addEventListener("pointerup", () => {
+      const to = under;
+      end();
+      if (!to) return;
+      const form = grip.closest("form"), other = document.createElement("input");
+      Object.assign(other, { type: "hidden", name: "other", value: to.dataset.place });
+      form.append(other);
+      form.requestSubmit();
+    });
+    grip.addEventListener("pointercancel", end);
+  }
+
   // Ctrl-K: the search page as a layer, that answers as somebody types.
   const palette = (find) => {
     const old = document.querySelector("dialog.palette");

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"ssobridge/idp"
 	"ssobridge/internal/plaintext"
@@ -45,6 +46,9 @@ type mappingRow struct {
 	Stop string // of a pattern without a group base: when it stops
 
 	ExternalID string // of the owner's user whom a change of mappings tells
+
+	People  int  // to whom it gave a client account at the last plan
+	Counted bool // the last plan knows it
 
 	Up, Down int64 // the mappings with which it swaps its priority to count before or after them; 0: none
 }
@@ -145,6 +149,7 @@ func (k *Console) mappings(r *request) error {
 		First, Next string
 		Total       int
 		Admin       bool
+		CountedAt   time.Time // zero: no plan was made yet
 	}{Form: f, Find: plaintext.Cut(r.QueryParam("find"), 200), Total: len(all), Admin: r.may(idp.Admin)}
 	after, _ := strconv.Atoi(r.QueryParam("after")) // none: the first page
 	seen := 0
@@ -166,6 +171,15 @@ func (k *Console) mappings(r *request) error {
 	}
 	if err := k.namePeople(r, view.Mappings); err != nil {
 		return err
+	}
+	counted, err := k.Mappings.MappedPeople(r.ctx(), r.scope())
+	if err != nil {
+		return err
+	}
+	view.CountedAt = counted.At
+	for i, row := range view.Mappings {
+		n, known := counted.People[row.ID]
+		view.Mappings[i].People, view.Mappings[i].Counted = n, known
 	}
 	if after > 0 {
 		view.First = mappingsPath + "?" + url.Values{"find": {view.Find}}.Encode()

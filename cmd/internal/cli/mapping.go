@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"strconv"
+	"time"
 
 	"ssobridge/cmd/internal/server"
 	"ssobridge/internal/plaintext"
@@ -106,7 +107,10 @@ func (c *mappingAddCmd) Run(s *invocation, p *server.App) error {
 type mappingListCmd struct{ asJSON }
 
 // Help is shown by mapping list --help.
-func (mappingListCmd) Help() string { return "Example:\n\n    ssobridge mapping list" }
+func (mappingListCmd) Help() string {
+	return "As JSON each has the number of people to whom it gave a client account at the last plan, and when that was.\n\n" +
+		"Example:\n\n    ssobridge mapping list"
+}
 
 // Run lists the mappings, the one that wins first.
 func (c mappingListCmd) Run(s *invocation, p *server.App) error {
@@ -118,11 +122,18 @@ func (c mappingListCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
+	counted, err := p.Mappings().MappedPeople(s.ctx, admin.Everything())
+	if err != nil {
+		return err
+	}
 	t := s.table(c.asJSON, "ID", "PRIORITY", "WHO", "ACCOUNT", "ROLE", "CREATES", "BY")
 	for _, m := range list {
 		object := toJSONMapping(m)
 		if stop, ok := ends[m.ID]; ok {
 			object.Warning = mapping.StopText(stop)
+		}
+		if n, known := counted.People[m.ID]; known {
+			object.People, object.PeopleAt = &n, &counted.At
 		}
 		if m.Off {
 			m.CreatedBy += " (off)"
@@ -160,6 +171,9 @@ type jsonMapping struct {
 	ExternalID string `json:"external_id,omitempty"`
 	CreatedBy  string `json:"created_by"`
 	Warning    string `json:"warning,omitempty"`
+	// People to whom it gave a client account at the last plan, and when that was; none where no plan knows it.
+	People   *int       `json:"people,omitempty"`
+	PeopleAt *time.Time `json:"people_at,omitempty"`
 }
 
 func toJSONMapping(m store.Mapping) jsonMapping {

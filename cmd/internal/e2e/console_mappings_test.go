@@ -113,7 +113,12 @@ func TestConsoleMappings(t *testing.T) {
 
 	b := w.console(t, consoleAdmin, "/admin/mappings")
 	b.sees("Mappings", "ctct-{account}-{role}")
+	b.sees("counted by the first plan")
+	w.command(t, "provision", "plan")
+	b.open(w.url + "/admin/mappings")
+	b.sees("People are counted by each plan")
 	b.inspect("mappings")
+	b.dragMapping(t, w)
 	b.open(w.url + fresh)
 	b.fill("find", "ring")
 	b.sees("Choose ring-a")

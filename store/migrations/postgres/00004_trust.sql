@@ -398,10 +398,12 @@ ALTER TABLE mappings_off ADD COLUMN at_sign_in BIGINT NOT NULL DEFAULT 0;
 -- Plans.
 -- at_sign_in: users that are left to the first sign-in. groups_read: those of the directory that were read. maker: the process that makes
 -- the plan; it has the lease "plan" while it runs. fault: why the making ended without a plan, in a sentence for an administrator.
+-- mapping_people: how many people each mapping gave a client account, as a JSON object by its number; '' while it is made.
 ALTER TABLE plans ADD COLUMN at_sign_in BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE plans ADD COLUMN groups_read BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE plans ADD COLUMN maker TEXT NOT NULL DEFAULT '';
 ALTER TABLE plans ADD COLUMN fault TEXT NOT NULL DEFAULT '';
+ALTER TABLE plans ADD COLUMN mapping_people TEXT NOT NULL DEFAULT '';
 
 
 -- People.
