@@ -38,6 +38,8 @@ var notStaged = map[string]string{
 	"unknown_session":   "a status inside a LogoutResponse, see the tests of idp",
 	"encrypted_name":    "as unknown_session",
 
+	"move_lost":             "a backup that was restored over a move, see TestMoveLost of provisioning",
+	"moved_conflict":        "a conflict about somebody who was moved, see TestMovedConflict of provisioning",
 	"console_session":       "the console's own session, whose page is the login: see TestConsoleIdle",
 	"second_factor_expired": "a page that was open for ten minutes, see the tests of idp",
 	"second_factor_many":    "as many as anybody can have, see the tests of idp",

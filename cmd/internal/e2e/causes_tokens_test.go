@@ -132,6 +132,17 @@ func TestCausesOfTokens(t *testing.T) {
 	s.explained(t, from.client(t).post(s.url+"/launch", url.Values{"token": {good(map[string]any{"request": request})}}),
 		"launch_request_browser", "another browser")
 
+	// Somebody who was moved to the application comes by their password, as before.
+	eve := from.client(t)
+	eve.deliver(eve.goOn(eve.login(eve.get(s.launch(books)), "eve", password))).says("Eve")
+	moves := filepath.Join(t.TempDir(), "moves.csv")
+	if err := os.WriteFile(moves, []byte("login,subject\neve,customer-9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.command(t, "users", "move-source", moves, "--source", "portal", "--yes")
+	eve = from.client(t)
+	s.explained(t, eve.goOn(eve.login(eve.get(s.launch(books)), "eve", password)), "moved_away", "source portal")
+
 	s.command(t, "sources", "disable", "portal")
 	s.explained(t, launch(good(nil)), "launch_source_off", "portal")
 	s.command(t, "sources", "enable", "portal")
