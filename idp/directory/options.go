@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -112,13 +113,7 @@ func (o *Options) check() (parts, error) {
 	var f faults
 	var p parts
 	groupFilterGiven := o.GroupFilter != ""
-	switch o.Preset {
-	case "", presetOpenLDAP, presetAD, presetSamba, presetFreeIPA, preset389DS, presetEDirectory, presetLLDAP:
-	default:
-		f.add("preset", fmt.Sprintf("unknown preset %q", o.Preset),
-			`write "openldap", "active_directory", "samba", "freeipa", "389ds", "edirectory" or "lldap", or leave it empty `+
-				"and set each field")
-	}
+	o.checkPreset(&f)
 	o.preset()
 	o.presetStates()
 	if o.GroupBaseDN == "" {
@@ -155,6 +150,32 @@ func (o *Options) check() (parts, error) {
 		f.add("domain", "it has a meaning only for Active Directory", "remove it, or set preset to active_directory")
 	}
 	return p, errors.Join(f...)
+}
+
+const presetNames = `"openldap", "active_directory", "samba", "freeipa", "389ds", "edirectory" or "lldap"`
+
+// checkPreset names a preset that is unknown, or missing with all that it stands for, as the one fault that it is: the
+// rest is checked as with a preset that it may have been.
+func (o *Options) checkPreset(f *faults) {
+	switch o.Preset {
+	case presetOpenLDAP, presetAD, presetSamba, presetFreeIPA, preset389DS, presetEDirectory, presetLLDAP:
+		return
+	case "":
+		if slices.ContainsFunc([]string{o.LoginAttribute, o.IDAttribute, o.FirstNameAttribute, o.LastNameAttribute,
+			o.MailAttribute, o.GroupIDAttribute, o.GroupNameAttribute, o.LoginFilter, o.GroupMode},
+			func(s string) bool { return s != "" }) {
+			return // somebody sets each field
+		}
+		f.add("preset", "it is missing, and so are the attributes that it stands for",
+			"write "+presetNames+", or set login_filter, group_mode and each attribute")
+	default:
+		f.add("preset", fmt.Sprintf("unknown preset %q", o.Preset),
+			"write "+presetNames+", or leave it empty and set each field")
+	}
+	o.Preset = presetOpenLDAP
+	if _, err := parseDN(o.BindDN); o.Domain != "" || err != nil {
+		o.Preset = presetAD
+	}
 }
 
 func (o *Options) checkNumbers(f *faults) {

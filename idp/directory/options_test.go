@@ -55,9 +55,17 @@ func TestNewNamesEachFault(t *testing.T) {
 		{"insecure", func(o *directory.Options) { o.URLs, o.Insecure = []string{"ldap://a"}, true }, nil},
 		{"anonymous", func(o *directory.Options) { o.BindDN, o.BindPassword = "", "" }, nil},
 		{"IPv6", func(o *directory.Options) { o.URLs = []string{"ldaps://[::1]:636"} }, nil},
-		{"unknown preset", func(o *directory.Options) { o.Preset = "novell" }, []string{"first_name_attribute",
-			"group_id_attribute", "group_mode", "group_name_attribute", "id_attribute", "last_name_attribute", "login_attribute",
-			"login_filter", "mail_attribute", "preset"}},
+		{"unknown preset", func(o *directory.Options) { o.Preset = "novell" }, []string{"preset"}},
+		{"mistyped preset", func(o *directory.Options) {
+			o.Preset, o.Domain, o.BindDN = "activedirectory", "EXAMPLE", "reader@example.test"
+		}, []string{"preset"}},
+		{"no preset", func(o *directory.Options) { o.Preset = "" }, []string{"preset"}},
+		{"no preset and another fault", func(o *directory.Options) { o.Preset, o.BaseDN = "", "people" },
+			[]string{"base_dn", "preset"}},
+		{"fields in place of a preset, and one alone", func(o *directory.Options) {
+			o.Preset, o.LoginAttribute = "", "uid"
+		}, []string{"first_name_attribute", "group_id_attribute", "group_mode", "group_name_attribute", "id_attribute",
+			"last_name_attribute", "login_filter", "mail_attribute"}},
 		{"no server", func(o *directory.Options) { o.URLs = nil }, []string{"urls"}},
 		{"LDAP-03 plain", func(o *directory.Options) { o.URLs = []string{"ldap://a"} }, []string{"urls"}},
 		{"LDAP-03 one of two plain", func(o *directory.Options) { o.URLs = append(o.URLs, "ldap://a") }, []string{"urls"}},
