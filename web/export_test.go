@@ -35,3 +35,6 @@ func (s *Server) DeliveryBothWays(action, response string, relayState *string, p
 	}
 	return executed, parts, nil
 }
+
+// NewRef is a reference id.
+var NewRef = newRef

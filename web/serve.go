@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -93,7 +94,7 @@ func (s *Server) serve(next echo.HandlerFunc) echo.HandlerFunc {
 		c.SetRequest(r.WithContext(ctx))
 
 		var err error
-		if v.ref, err = newRef(s.random); err == nil {
+		if v.ref, err = newRef(s.random, began); err == nil {
 			// Every audit event that is written for this request names it and its address, whichever room writes it: no act
 			// can forget to.
 			c.SetRequest(c.Request().WithContext(store.WithOrigin(ctx, store.Origin{Ref: v.ref, Address: v.address})))
@@ -308,11 +309,22 @@ func (s *Server) noOptions(c echo.Context) error {
 	return refuse(http.StatusMethodNotAllowed, wrongMethod, errors.New("OPTIONS"))
 }
 
-// newRef is a reference id, ten characters that a person can read out on the phone.
-func newRef(random io.Reader) (string, error) {
-	var raw [7]byte
+// The time in a reference id: its first four characters count units of 4 seconds, and begin anew after 48 days.
+const (
+	refUnit     = 4 // seconds
+	refTimeBits = 20
+)
+
+// newRef is a reference id, ten characters that a person can read out on the phone: the time, and 30 random bits. Those
+// of one hour stand together in the indexes of traces and audit events, so that a sign-in writes to pages that the ones
+// before it have written to, however many there ever were. An id grants nothing to who guesses it.
+func newRef(random io.Reader, now time.Time) (string, error) {
+	var raw [8]byte
 	if _, err := io.ReadFull(random, raw[:]); err != nil {
 		return "", fmt.Errorf("draw a reference id: %w", err)
 	}
+	const rest = 64 - refTimeBits
+	at := uint64(now.Unix()/refUnit) << rest //nolint:gosec // G115: the last bits count
+	binary.BigEndian.PutUint64(raw[:], at|binary.BigEndian.Uint64(raw[:])&(1<<rest-1))
 	return idp.ReadAloud.EncodeToString(raw[:])[:10], nil
 }

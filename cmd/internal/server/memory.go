@@ -9,7 +9,7 @@ import (
 // collected: that costs megabytes and saves processor time at each sign-in. Near the
 // limit the collector works as often as it has to.
 const (
-	gcPercent   = 400
+	gcPercent   = 300
 	memoryLimit = 72 << 20 // bytes
 )
 
