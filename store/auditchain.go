@@ -10,11 +10,14 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
 const (
 	chainBatch = 500
+	// chainWrite is how many entries one transaction adds: sign-ins wait for it, less than a millisecond.
+	chainWrite = 100
 	// chainLookBack is how many events behind the last chained one are looked at again: of two that are written at the
 	// same time, the one with the smaller number may be committed later. One that turns up further behind is never
 	// chained: no transaction of ours lives so long, and Verify tells of it.
@@ -144,53 +147,102 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 	if full%chainLookEvery != 0 {
 		back = 0
 	}
-	err = a.db.write(ctx, "chain audit events", func(ctx context.Context, tx querier) (err error) {
-		c = Chained{}
-		if c.Head, err = chainHead(ctx, tx); err != nil {
-			return err
+	const what = "chain audit events"
+	links, look, err := a.nextLinks(ctx, back, &c)
+	if err != nil {
+		return c, a.db.explain(what, err)
+	}
+	head := c.Head
+	for some := range slices.Chunk(links, chainWrite) {
+		first := look.first
+		if err = a.db.write(ctx, what, func(ctx context.Context, tx querier) error {
+			return addLinks(ctx, tx, head, some, first)
+		}); err != nil {
+			return c, err
 		}
-		var highest int64
-		if err := tx.QueryRowContext(ctx, `SELECT COALESCE(MAX(event), 0) FROM audit_chain`).Scan(&highest); err != nil {
-			return err
-		}
-		var events []waitingEvent
-		if err := inSteps(ctx, tx, waitingEvents(max(highest-back, 0), &events)); err != nil {
-			return err
-		}
-		c.More = len(events) == chainBatch
-		look, err := a.newVouchLook(ctx, tx)
-		if err != nil {
-			return err
-		}
-		inserts := make([]step, 0, len(events))
-		for _, e := range events {
-			why, err := look.at(ctx, e)
-			if err != nil {
-				return err
-			}
-			salt := make([]byte, saltSize)
-			_, _ = rand.Read(salt) // it never fails
-			next, foreign := Link{Seq: c.Head.Seq + 1, Event: e.ID, At: e.At, Action: e.Action,
-				Content: contentHash(e.Event, salt)}, 0
-			if why != "" {
-				next.Content, foreign = foreignHash(e.Event, salt), 1
-				c.Foreign = append(c.Foreign, ForeignEvent{e.ID, e.At, e.Action, why})
-			}
-			next.Hash = next.hash(c.Head.Hash)
-			c.Head = next
-			inserts = append(inserts, step{
-				text: `
-				INSERT INTO audit_chain (seq, event, at, action, salt, content, hash, foreign_event) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-				args: []any{next.Seq, next.Event, micros(next.At), next.Action, salt, next.Content, next.Hash, foreign},
-			})
-		}
-		c.Before = look.before
-		return inSteps(ctx, tx, inserts...)
-	})
-	if err == nil && c.More {
+		head, look.first = some[len(some)-1].Link, 0
+	}
+	c.Head = head
+	if c.More {
 		a.db.chaining.Store(full + 1)
 	}
-	return c, err
+	return c, nil
+}
+
+// newLink is an entry that is to be added to the chain.
+type newLink struct {
+	Link
+	salt    []byte
+	foreign int
+}
+
+// nextLinks reads a batch of the events that are not in the chain, back behind the last one that is, and makes their
+// entries. It writes nothing, so that no sign-in waits for it: MACs and hashes of a batch take milliseconds.
+func (a *Audit) nextLinks(ctx context.Context, back int64, c *Chained) (links []newLink, look *vouchLook, err error) {
+	q := a.db.engine.reader()
+	if c.Head, err = chainHead(ctx, q); err != nil {
+		return nil, nil, err
+	}
+	var highest int64
+	if err := q.QueryRowContext(ctx, `SELECT COALESCE(MAX(event), 0) FROM audit_chain`).Scan(&highest); err != nil {
+		return nil, nil, err
+	}
+	var events []waitingEvent
+	if err := inSteps(ctx, q, waitingEvents(max(highest-back, 0), &events)); err != nil {
+		return nil, nil, err
+	}
+	c.More = len(events) == chainBatch
+	if look, err = a.newVouchLook(ctx, q); err != nil {
+		return nil, nil, err
+	}
+	last := c.Head
+	links = make([]newLink, 0, len(events))
+	for _, e := range events {
+		why, err := look.at(e)
+		if err != nil {
+			return nil, nil, err
+		}
+		salt := make([]byte, saltSize)
+		_, _ = rand.Read(salt) // it never fails
+		next := newLink{Link: Link{Seq: last.Seq + 1, Event: e.ID, At: e.At, Action: e.Action,
+			Content: contentHash(e.Event, salt)}, salt: salt}
+		if why != "" {
+			next.Content, next.foreign = foreignHash(e.Event, salt), 1
+			c.Foreign = append(c.Foreign, ForeignEvent{e.ID, e.At, e.Action, why})
+		}
+		next.Hash = next.hash(last.Hash)
+		last = next.Link
+		links = append(links, next)
+	}
+	c.Before = look.before
+	return links, look, nil
+}
+
+// addLinks adds entries behind the head of the chain that they were made for. ErrConflict: somebody else has added some
+// meanwhile. vouched is the first event that was vouched for; 0: it is known.
+func addLinks(ctx context.Context, tx querier, head Link, links []newLink, vouched int64) error {
+	now, err := chainHead(ctx, tx)
+	if err != nil {
+		return err
+	}
+	if now.Seq != head.Seq || !bytes.Equal(now.Hash, head.Hash) {
+		return ErrConflict
+	}
+	if vouched > 0 {
+		if _, err := tx.ExecContext(ctx, `
+			INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, vouchedFrom, vouched); err != nil {
+			return err
+		}
+	}
+	inserts := make([]step, len(links))
+	for i, l := range links {
+		inserts[i] = step{
+			text: `
+				INSERT INTO audit_chain (seq, event, at, action, salt, content, hash, foreign_event) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			args: []any{l.Seq, l.Event, micros(l.At), l.Action, l.salt, l.Content, l.Hash, l.foreign},
+		}
+	}
+	return inSteps(ctx, tx, inserts...)
 }
 
 // waitingEvent is an event that is not in the chain.

@@ -10,7 +10,7 @@ import (
 
 const (
 	traceQueue = 4096
-	traceBatch = 200
+	traceBatch = 50 // in one transaction, which takes a millisecond or two: sign-ins wait for it
 	traceEvery = 250 * time.Millisecond
 )
 

@@ -78,19 +78,19 @@ const vouchedFrom = "audit_vouched_from"
 // vouchLook looks at events that come into the chain.
 type vouchLook struct {
 	macs   vouching
-	tx     querier
 	from   int64 // 0: none was vouched for yet
+	first  int64 // the first one that was vouched for, where these events have it: to be stored as from
 	older  func() (bool, error)
 	before int
 }
 
-func (a *Audit) newVouchLook(ctx context.Context, tx querier) (*vouchLook, error) {
-	l := &vouchLook{macs: vouching{a.db.voucher}, tx: tx}
+func (a *Audit) newVouchLook(ctx context.Context, q querier) (*vouchLook, error) {
+	l := &vouchLook{macs: vouching{a.db.voucher}}
 	if !l.macs.on() {
 		return l, nil
 	}
 	l.older = sync.OnceValues(func() (bool, error) { return a.db.versionBeforeLately(ctx) })
-	err := tx.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = $1`, vouchedFrom).Scan(&l.from)
+	err := q.QueryRowContext(ctx, `SELECT value FROM counters WHERE name = $1`, vouchedFrom).Scan(&l.from)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = nil
 	}
@@ -98,7 +98,7 @@ func (a *Audit) newVouchLook(ctx context.Context, tx querier) (*vouchLook, error
 }
 
 // at says why an event is foreign; "" for one of ours.
-func (l *vouchLook) at(ctx context.Context, e waitingEvent) (why string, err error) {
+func (l *vouchLook) at(e waitingEvent) (why string, err error) {
 	if !l.macs.on() {
 		return "", nil
 	}
@@ -120,11 +120,9 @@ func (l *vouchLook) at(ctx context.Context, e waitingEvent) (why string, err err
 		return "it is a copy of another one", nil
 	}
 	if l.from == 0 {
-		l.from = e.ID
-		_, err = l.tx.ExecContext(ctx, `
-			INSERT INTO counters (name, value) VALUES ($1, $2) ON CONFLICT (name) DO NOTHING`, vouchedFrom, e.ID)
+		l.from, l.first = e.ID, e.ID
 	}
-	return "", err
+	return "", nil
 }
 
 // versionBeforeFor is how long after a program of the version before was last seen its events may still come into the

@@ -58,3 +58,34 @@ func testAuditOwn(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("the other one: %v, %v", changed, err)
 	}
 }
+
+// testAuditChainShort: sign-ins wait for none of the reading, MACs and hashes by which events come into the chain, and
+// never for more than 100 entries being stored.
+func testAuditChainShort(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	db := open(t, fresh(t))
+	a := db.Audit()
+	const events = 250
+	all := make([]store.Event, events)
+	for i := range all {
+		all[i] = event("many")
+	}
+	must(t, a.Add(ctx, all...))
+	before := db.Usage()
+	c, err := a.Chain(ctx)
+	must(t, err)
+	after := db.Usage()
+	if n := after.Transactions - before.Transactions; c.Head.Seq != events || n != 3 {
+		t.Errorf("%d events came into the chain in %d transactions, want %d in 3", c.Head.Seq, n, events)
+	}
+	// In its transaction each entry is one statement, beside a look at the head.
+	if n := after.Statements - before.Statements; n > events+15 {
+		t.Errorf("it took %d statements, want few beside the %d entries", n, events)
+	}
+	if c, err = a.Chain(ctx); err != nil || c.Head.Seq != events || c.More {
+		t.Errorf("with nothing new: %+v, %v", c, err)
+	}
+	if v, err := a.Verify(ctx, nil, auditKey(1).holds); err != nil || v.Chained != events {
+		t.Errorf("verified: %+v, %v", v, err)
+	}
+}

@@ -115,6 +115,7 @@ func Run(t *testing.T, o Suite) {
 		{"AuditAcknowledge", testAuditAcknowledge},
 		{"AuditSeals", testAuditSeals},
 		{"AuditOwn", testAuditOwn},
+		{"AuditChainShort", testAuditChainShort},
 		{"AuditForeign", testAuditForeign},
 		{"AuditOrigin", testAuditOrigin},
 		{"Captures", testCaptures},
