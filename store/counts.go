@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// countedFor is how long a large number is given out again: charts and metrics ask all the time.
-const countedFor = time.Minute
+// countedFor is how long a large number is given out again: charts and metrics ask all the time. It is counted anew
+// before that, see Recount.
+const countedFor = 2 * time.Minute
 
 // countBatch is how many rows one statement counts, and how far rows are counted anew each time somebody asks.
 var countBatch = 10_000
@@ -24,7 +25,7 @@ type largeCount struct {
 	at  time.Time // monotonic; an age, not a rule about time
 }
 
-// tally counts rows: exactly while these are few, and where they were many, as they were at most a minute ago. batch
+// tally counts rows: exactly while these are few, and where they were many, as they were at most two minutes ago. batch
 // counts those behind a place in an index (nil: from its start), countBatch at most, and tells where these end if they
 // are as many. So no statement is long.
 func (db *DB) tally(ctx context.Context, what string, batch func(from any) (n int, to any, err error)) (int, error) {
@@ -38,7 +39,7 @@ func (db *DB) tally(ctx context.Context, what string, batch func(from any) (n in
 // tallyOf is tally of what batch adds up of the rows that it counts. Nobody changes a sum that was returned.
 func tallyOf[T any](ctx context.Context, db *DB, what string,
 	batch func(from any, sum *T) (n int, to any, err error)) (sum T, err error) {
-	if known, ok := db.large.get(what).(T); ok {
+	if known, ok := db.remembered(ctx, what).(T); ok {
 		return known, nil
 	}
 	n, to, err := batch(nil, &sum)
@@ -52,7 +53,7 @@ func tallyOf[T any](ctx context.Context, db *DB, what string,
 		return sum, ctx.Err()
 	}
 	defer func() { <-db.large.counting }()
-	if known, ok := db.large.get(what).(T); ok {
+	if known, ok := db.remembered(ctx, what).(T); ok {
 		return known, nil
 	}
 	for n == countBatch {
@@ -83,7 +84,7 @@ func (l *largeCounts) put(what string, sum any) {
 	l.known[what] = largeCount{sum, time.Now()}
 }
 
-// CountByState tells how many rows of the ledger are in each state; a number of 10,000 and more may be a minute old.
+// CountByState tells how many rows of the ledger are in each state; a number of 10,000 and more may be two minutes old.
 func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 	all := map[State]int{}
 	for _, state := range []State{Wanted, Sending, Unknown, Active, Assumed, Conflict, Refused, Suspended} {
@@ -116,7 +117,7 @@ func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 	return all, nil
 }
 
-// Count tells how many sessions have not reached their absolute end; a number of 10,000 and more may be a minute old.
+// Count tells how many sessions have not reached their absolute end; a number of 10,000 and more may be two minutes old.
 func (s *Sessions) Count(ctx context.Context) (int, error) {
 	n, err := s.db.tally(ctx, "sessions", func(from any) (n int, to any, err error) {
 		after, ok := from.(int64)

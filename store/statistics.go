@@ -76,10 +76,14 @@ const (
 	inSumBatch = "200" // see sweep
 )
 
+// sumFor is how long one call sums up: after a long backlog, as of an import, the rest is left to the calls after it.
+const sumFor = 10 * time.Second
+
 // sum adds the events that were chained since the last time to the sums of their quarters. The chain has each event
 // once, also one that was committed late.
 func (f *Statistics) sum(ctx context.Context) error {
-	for more := true; more; {
+	began := time.Now() // monotonic: how long this takes, and no rule about time
+	for more := true; more && time.Since(began) < sumFor; {
 		err := f.db.write(ctx, "sum up events", func(ctx context.Context, tx querier) error {
 			var from int64
 			// The row lock lets one replica sum up at a time.

@@ -62,6 +62,23 @@ func testCounts(t *testing.T, o store.Options) {
 		}
 		adopt(2, store.Assumed)
 	}
+
+	// What is counted once a minute is new, also where a request would get what is remembered.
+	more := func(from, n int) {
+		t.Helper()
+		for i := from; i < from+n; i++ {
+			must(t, db.Sessions().Create(ctx, store.Session{TokenHash: []byte{byte(i)}, Person: "p", ReadAt: time.Now(),
+				AuthenticatedAt: time.Now(), Methods: []string{"password"}, EndsAt: time.Now().Add(time.Hour)}, nil))
+		}
+	}
+	more(100, 2)
+	if n, err := db.Sessions().Count(ctx); n != 7 || err != nil {
+		t.Errorf("%d sessions, %v, want the 7 that were counted before", n, err)
+	}
+	must(t, db.Recount(ctx))
+	if n, err := db.Sessions().Count(ctx); n != 9 || err != nil {
+		t.Errorf("%d sessions, %v, want 9", n, err)
+	}
 }
 
 func must(t *testing.T, err error) {

@@ -160,6 +160,7 @@ func (p *App) Serve(ctx context.Context, l Listeners, ready func()) error {
 	chained := make(chan struct{})
 	g.Go(func() error { return p.purge(ctx, chained) })
 	g.Go(func() error { return p.countRequests(ctx) })
+	g.Go(func() error { return p.recount(ctx) })
 	g.Go(func() error { return p.sendOrders(ctx) })
 	g.Go(func() error { return p.watchStore(ctx) })
 	g.Go(func() error { return p.reloadWhenAsked(ctx, reloaded) })
