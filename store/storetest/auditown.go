@@ -59,7 +59,7 @@ func testAuditOwn(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 }
 
-// testAuditChainShort: sign-ins wait for none of the reading, MACs and hashes by which events come into the chain, and
+// testAuditChainShort: sign-ins (row COST-85) wait for none of the reading, MACs and hashes by which events come into the chain, and
 // never for more than 100 entries being stored.
 func testAuditChainShort(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
