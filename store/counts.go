@@ -117,7 +117,8 @@ func (s *Ledger) CountByState(ctx context.Context) (map[State]int, error) {
 	return all, nil
 }
 
-// Count tells how many sessions have not reached their absolute end; a number of 10,000 and more may be two minutes old.
+// Count tells how many sessions have not reached their absolute end; a number of 10,000 and more may be two minutes
+// old.
 func (s *Sessions) Count(ctx context.Context) (int, error) {
 	n, err := s.db.tally(ctx, "sessions", func(from any) (n int, to any, err error) {
 		after, ok := from.(int64)

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -235,6 +236,16 @@ func (t *Traces) Search(ctx context.Context, f TraceFilter) (all []Trace, next i
 		return all, 0, false, nil // all was looked at
 	}
 	return all, next, err == nil, err
+}
+
+// Newest names the newest entry, 0 for none: whoever follows sign-ins searches again when it has changed.
+func (t *Traces) Newest(ctx context.Context) (id int64, err error) {
+	err = t.db.engine.reader().QueryRowContext(ctx, `
+		SELECT id FROM traces ORDER BY id DESC LIMIT 1`).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return id, t.db.explain("look for the newest trace", err)
 }
 
 // check bounds a filter, and fills in its limit.

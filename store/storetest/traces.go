@@ -22,12 +22,18 @@ func testTraces(t *testing.T, fresh func(testing.TB) store.Options) {
 			t.Fatal(err)
 		}
 	}
+	if id, err := traces.Newest(ctx); id != 0 || err != nil {
+		t.Errorf("the newest of none: %d, %v", id, err)
+	}
 	add(store.Trace{SignIn: "s1", Ref: "r1", At: now.Add(-2 * time.Hour), SP: "sp", Outcome: "pending",
 		Steps: []store.TraceStep{{Name: "request"}}},
 		store.Trace{SignIn: "s1", Ref: "r2", At: now.Add(-time.Minute), Person: "p", Account: "a1", Outcome: "ok"},
 		store.Trace{SignIn: "r3", Ref: "r3", At: now, Stranger: true, SP: "nul\x00\xff", Outcome: "refused",
 			Reason: "unknown_provider"})
 
+	if id, err := traces.Newest(ctx); id != 3 || err != nil {
+		t.Errorf("the newest: %d, %v, want 3", id, err)
+	}
 	for _, ref := range []string{"r1", "r2"} {
 		got, err := traces.ByRef(ctx, ref)
 		if err != nil || len(got) != 2 || got[0].Ref != "r1" || got[0].Steps[0].Name != "request" || got[1].SP != "sp" ||

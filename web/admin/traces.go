@@ -80,6 +80,18 @@ func (a Traces) Search(ctx context.Context, s Scope, f store.TraceFilter) (all [
 	return all, next, cut, err
 }
 
+// Newest names the newest sign-in, so that whoever follows them knows when to search again; 0: there is none.
+func (a Traces) Newest(ctx context.Context, s Scope) (int64, error) {
+	if err := s.whole(); err != nil {
+		return 0, err
+	}
+	id, err := a.Store.Traces().Newest(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("follow sign-ins: %w", err)
+	}
+	return id, nil
+}
+
 // referenceParts are what a pasted text is made of, and groupedReference is a reference in groups of letters.
 var (
 	referenceParts   = regexp.MustCompile(`[0-9A-Z]+`)

@@ -189,15 +189,27 @@
   const follow = (root) => {
     for (const e of root.querySelectorAll("[data-live]")) {
       const source = new EventSource(e.dataset.live);
-      source.onmessage = (message) => {
-        if (!e.isConnected) { source.close(); return; }
-        if (e.contains(document.activeElement) && document.activeElement !== document.body) return; // not under somebody's fingers
+      const hold = "hold" in e.dataset; // it waits while somebody reads it, and is not lost
+      let waiting = null;
+      const busy = () => e.contains(document.activeElement) && document.activeElement !== document.body || hold && e.matches(":hover");
+      const show = (message) => {
+        waiting = null;
         const open = [...e.querySelectorAll("details")].map((d) => d.open);
         e.innerHTML = message.data; // our own server's, escaped there
         e.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
         localize(e);
       };
+      source.onmessage = (message) => {
+        if (!e.isConnected) source.close();
+        else if (!busy()) show(message); // not under somebody's fingers
+        else if (hold) waiting = message;
+      };
+      if (!hold) continue;
+      const release = () => setTimeout(() => { if (waiting && !busy()) show(waiting); }, 0);
+      e.addEventListener("pointerleave", release);
+      e.addEventListener("focusout", release);
     }
+    for (const e of root.querySelectorAll("[data-live-note]")) e.hidden = false;
   };
 
   // What was typed before htmx was there is searched for all the same.

@@ -20,6 +20,7 @@ const tracePath = "/admin/trace"
 func (k *Console) traceRoutes() []route {
 	return []route{
 		get(tracePath, idp.Viewer, k.traces),
+		get(tracePath+"/live", idp.Viewer, k.tracesLive).stream(),
 		get(tracePath+"/refusals", idp.Viewer, k.refusals),
 		get(launchTestPath, idp.Admin, k.launchTestPage),
 		post(launchTestPath, idp.Admin, k.launchTest),
@@ -43,8 +44,9 @@ type tracesView struct {
 	More        bool   // the form of all filters is open
 	Traces      []admin.Trace
 	First, Next string
-	Tester      bool // a launch token can be tested
-	Cut         bool // there may be more behind Next that were not looked at
+	Tester      bool   // a launch token can be tested
+	Cut         bool   // there may be more behind Next that were not looked at
+	Live        string // where newer ones come from by themselves; "" on later pages
 }
 
 // traces lists sign-ins, the newest first. A reference id alone leads to its sign-in.
@@ -53,31 +55,9 @@ func (k *Console) traces(r *request) error {
 	if ref := admin.Reference(plaintext.Cut(q.Get("ref"), maxPasted)); ref != "" {
 		return r.Redirect(tracePath + "/of/" + url.PathEscape(plaintext.Cut(ref, 40)))
 	}
-	text := func(name string) string { return strings.TrimSpace(plaintext.Cut(q.Get(name), 400)) }
-	person, err := k.Audit.About(r.ctx(), text("person"))
+	f, view, same, err := k.tracesFiltered(r)
 	if err != nil {
 		return err
-	}
-	f := store.TraceFilter{Person: store.PersonID(person), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
-	view := tracesView{Form: form{Values: web.Fields{}, Errors: filterFaults(r, q)},
-		Tester: r.may(idp.Admin) && k.Sources.Any()}
-	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
-		return err
-	}
-	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
-		f.From = day
-	}
-	if day, err := time.Parse(time.DateOnly, text("until")); err == nil {
-		f.To = day.AddDate(0, 0, 1) // the day itself is meant
-	}
-	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
-		f.Before = before
-	}
-	same := url.Values{}
-	for _, name := range traceFields {
-		if view.Form.Values[name] = text(name); view.Form.Values[name] != "" {
-			same.Set(name, view.Form.Values[name])
-		}
 	}
 	view.filtered(r, same)
 	if len(view.Form.Errors) > 0 { // a filter that can't be read shows nothing, rather than everything
@@ -89,11 +69,70 @@ func (k *Console) traces(r *request) error {
 	}
 	if f.Before > 0 {
 		view.First = tracesWith(same, "before", "")
+	} else {
+		view.Live = strings.Replace(tracesWith(same, "before", ""), tracePath, tracePath+"/live", 1)
 	}
 	if next > 0 {
 		view.Next = tracesWith(same, "before", strconv.FormatInt(next, 10))
 	}
 	return r.show(http.StatusOK, "trace", r.text("area.trace"), view)
+}
+
+// tracesLive sends the first page of the list again whenever there are new sign-ins. Most times it reads one row.
+func (k *Console) tracesLive(r *request) error {
+	f, view, _, err := k.tracesFiltered(r)
+	if err != nil {
+		return err
+	}
+	if len(view.Form.Errors) > 0 || f.Before > 0 {
+		return r.Missing("list of sign-ins")
+	}
+	seen := int64(-1)
+	var looked time.Time
+	return r.stream("trace-list", func() (any, error) {
+		newest, err := k.Traces.Newest(r.ctx(), r.scope())
+		if err != nil || newest == seen || k.now().Sub(looked) < liveEvery {
+			return view, err
+		}
+		seen, looked = newest, k.now()
+		view.Traces, _, _, err = k.Traces.Search(r.ctx(), r.scope(), f)
+		return view, err
+	})
+}
+
+// liveEvery is how often a live list searches at most, however many sign in meanwhile.
+const liveEvery = 3 * time.Second
+
+// tracesFiltered reads the filter of the query. same is the query with what is set of it.
+func (k *Console) tracesFiltered(r *request) (f store.TraceFilter, view tracesView, same url.Values, err error) {
+	q := r.QueryParams()
+	text := func(name string) string { return strings.TrimSpace(plaintext.Cut(q.Get(name), 400)) }
+	person, err := k.Audit.About(r.ctx(), text("person"))
+	if err != nil {
+		return f, view, nil, err
+	}
+	f = store.TraceFilter{Person: store.PersonID(person), Outcome: text("outcome"), SP: text("sp"), Limit: pageSize}
+	view = tracesView{Form: form{Values: web.Fields{}, Errors: filterFaults(r, q)},
+		Tester: r.may(idp.Admin) && k.Sources.Any()}
+	if f.Account, err = k.accountFiltered(r, text("account")); err != nil {
+		return f, view, nil, err
+	}
+	if day, err := time.Parse(time.DateOnly, text("since")); err == nil {
+		f.From = day
+	}
+	if day, err := time.Parse(time.DateOnly, text("until")); err == nil {
+		f.To = day.AddDate(0, 0, 1) // the day itself is meant
+	}
+	if before, err := strconv.ParseInt(q.Get("before"), 10, 64); err == nil && before > 0 {
+		f.Before = before
+	}
+	same = url.Values{}
+	for _, name := range traceFields {
+		if view.Form.Values[name] = text(name); view.Form.Values[name] != "" {
+			same.Set(name, view.Form.Values[name])
+		}
+	}
+	return f, view, same, nil
 }
 
 // maxPasted bounds a text in which a reference is looked for.

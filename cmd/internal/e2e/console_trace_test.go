@@ -6,6 +6,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 var refPattern = regexp.MustCompile(`Reference ([0-9A-Z]{10})`)
@@ -144,6 +147,33 @@ func TestConsoleTrace(t *testing.T) {
 	b := w.console(t, consoleViewer, "/admin/trace")
 	b.sees("Bob Brandt was refused at Harbour <Books> & Co: ", "Carol Castle was refused at", "not_this_account")
 	b.inspect("trace")
+
+	// New sign-ins come by themselves, though not under the pointer or the keyboard of somebody who reads.
+	b.open(w.url + "/admin/trace?outcome=refused")
+	b.sees("New sign-ins appear by themselves")
+	refused := func() int { return strings.Count(b.text(), "no_assignment") }
+	before := refused()
+	refuse := func() {
+		c := newClient(t)
+		c.login(c.get(w.launch("")), "carol", password).status(http.StatusForbidden)
+	}
+	refuse()
+	if !eventually(func() bool { return refused() == before+1 }) {
+		t.Errorf("a new sign-in does not appear:\n%s", b.text())
+	}
+	b.do("focus a row", chromedp.Focus(chromedp.CSS(`[data-live] a[href^="/admin/trace/of/"]`)))
+	refuse()
+	if within(5*time.Second, func() bool { return refused() != before+1 }) {
+		t.Error("the list changes under the keyboard")
+	}
+	b.do("leave the row", chromedp.Focus(chromedp.CSS(`.find input`)))
+	if !eventually(func() bool { return refused() == before+2 }) {
+		t.Errorf("what waited does not appear:\n%s", b.text())
+	}
+	if p := a.get(w.url + "/admin/trace/live?since=yesterday"); p.Status != http.StatusNotFound {
+		t.Errorf("a live list by a filter that can't be read: %d", p.Status)
+	}
+	b.open(w.url + "/admin/trace")
 	b.open(w.url + "/admin/trace/of/" + ref)
 	b.sees("Step by step")
 	b.inspect("trace-one")
