@@ -102,6 +102,7 @@ type Refusal struct {
 	Status    int           // HTTP status
 	CanCancel bool          // "Back to …" answers the service provider by a status
 	Retry     bool          // trying the same again makes sense
+	Order     bool          // the person may order a client account for themselves
 	SignOut   bool          // it is a sign-out that does not go on, by a message of single logout
 	Wait      time.Duration // for how long it stays so, where that is known; else 0
 }

@@ -25,6 +25,7 @@ type pending struct {
 	RelayState *string         `json:"relay_state,omitempty"`
 	Console    *pendingConsole `json:"console,omitempty"` // a sign-in to the console
 	Own        *pendingOwn     `json:"own,omitempty"`     // the way to the person's own page
+	Order      *pendingOrder   `json:"order,omitempty"`   // the way to the person's own order
 	Launch     *pendingLaunch  `json:"launch,omitempty"`  // a signed launch
 	// Sent says that the browser went to a source, or that the person wants the form: no page of ours sends it there by
 	// itself again.
@@ -65,6 +66,9 @@ type flow struct {
 	session  store.Session
 	person   directory.Entry
 	decision provisioning.Decision
+
+	placed  *provisioning.SelfOrderInput // the form of an order, in this HTTP request
+	ordered provisioning.SelfOrderState  // the person's order, if they have one
 
 	// changed says that data holds what is not stored yet.
 	changed bool
@@ -345,6 +349,8 @@ func (f *flow) finished() Page {
 		return Finished{consoleTarget{}.restart(f)}
 	case ownID:
 		return Finished{accountTarget{}.restart(f)}
+	case orderID:
+		return Finished{orderTarget{}.restart(f)}
 	}
 	return Finished{providerTarget{}.restart(f)}
 }

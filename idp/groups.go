@@ -19,7 +19,7 @@ const (
 // GroupUse is a group that the console or service providers name by a DN, and what is known of it.
 type GroupUse struct {
 	Written string   // the DN as somebody wrote it
-	By      []string // "console:admin", or the entityID of a service provider
+	By      []string // "console:admin", "self_service", or the entityID of a service provider
 	// Known is the directory's answer; without Resolved there was none yet, and the group gives nobody anything.
 	Known    store.NamedGroup
 	Resolved bool
@@ -106,6 +106,9 @@ func (p *IdP) groupUses(c *config) []GroupUse {
 	by := map[string][]string{}
 	for written, role := range p.roles {
 		by[written] = append(by[written], "console:"+role.String())
+	}
+	for _, written := range p.o.SelfService.Groups {
+		by[written] = append(by[written], "self_service")
 	}
 	for _, sp := range c.order {
 		for _, written := range sp.Groups {

@@ -140,6 +140,7 @@ type Options struct {
 	ConsoleIdle  time.Duration // the console asks for a login again when it was not used for so long, 15 min
 	ConsoleLife  time.Duration // and so long after the login at the latest, 8 h
 	SecondFactor FactorOptions // what is asked for beside the password
+	SelfService  SelfService   // who may order a client account for themselves
 
 	Published metadata.Published // what our metadata says about who runs this
 
@@ -176,6 +177,7 @@ type IdP struct {
 	roles           consoleRoles
 	console         *serviceProvider // stands in for a service provider in sign-ins to the console
 	ownPage         *serviceProvider // and on the way to a person's own page
+	orderPage       *serviceProvider // and to that of their order
 
 	config configCache
 	// unresolved wakes RunGroups: a group is named that was never asked for.
@@ -339,6 +341,8 @@ func New(o Options) (*IdP, error) {
 		factors:  mfa.New(o.SecondFactors, o.Sealer, o.Random),
 		passkeys: keys, consolePasskeys: consoleKeys,
 		ownPage: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: ownID, Name: o.SecondFactor.Issuer,
+			Enabled: true}},
+		orderPage: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: orderID, Name: o.SecondFactor.Issuer,
 			Enabled: true}},
 		console: &serviceProvider{ServiceProvider: store.ServiceProvider{EntityID: consoleID, Name: "ssobridge",
 			Enabled: true}},

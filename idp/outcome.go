@@ -63,8 +63,9 @@ func outcomeOf(page Page, err error, cancelled bool, refused string) (outcome, r
 		if page.Problem != "" {
 			return OutcomeWrongFactor, page.Problem
 		}
-	case AccountPage, ChooseAccount, ConfirmLaunch, FactorNotice, Finished, GoOn, LeaveFor, LogoutGoOn, OwnFactors,
-		PostMessage, RecoveryCodes, RedirectMessage, SignedOut, SigningOut, Waiting, WrongCodes:
+	case AccountPage, ChooseAccount, ConfirmLaunch, FactorNotice, Finished, GoOn, LeaveFor, LogoutGoOn, OrderForm,
+		OrderPage, OrderReady, OrderStands, OwnFactors, PostMessage, RecoveryCodes, RedirectMessage,
+		SignedOut, SigningOut, Waiting, WrongCodes:
 		// A step on the way, or of something that is no sign-in.
 	}
 	return "", ""

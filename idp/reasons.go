@@ -74,6 +74,8 @@ const (
 	// ReasonNoConsole: the person has no role in the admin console (403).
 	ReasonNoConsole = "no_console_role"
 
+	// ReasonMayNotOrder: the person may not order a client account for themselves (403).
+	ReasonMayNotOrder = "may_not_order"
 	// ReasonNoFactors: second factors are asked for nowhere here, so there are none to
 	// look after (404).
 	ReasonNoFactors = "no_second_factors"
@@ -182,6 +184,7 @@ func Reasons() []string {
 		ReasonUnknownSignIn, ReasonOtherBrowser, ReasonOtherSubject, ReasonNameIDTaken, ReasonTooManyAttempts,
 		ReasonManyFromAddress, ReasonDirectoryDown, ReasonUnavailable,
 	}
+	all = append(all, ReasonMayNotOrder)
 	all = append(all, ReasonNoSources, ReasonLaunchLate, ReasonLaunchFactor, ReasonRequest, ReasonRequestSource,
 		ReasonRequestBrowser, ReasonRequestUsed, ReasonRequestLate, ReasonSignedOut)
 	all = append(all, claims.Reasons()...)

@@ -309,6 +309,9 @@ var reasonTexts = map[string]ReasonText{
 	// The admin console.
 	ReasonNoConsole: {"The person has no role in the admin console.",
 		"Put the person into one of the groups in console.viewer_group, operator_group or admin_group.", actSeeSettings},
+	ReasonMayNotOrder: {"The person may not order a client account for themselves.",
+		"Put the person into one of the groups in self_service.groups, or order the client account for them.",
+		actSeeSettings},
 	"console_session": {"The console's session was over, or the login not young enough.", "Sign in again.", NoAct},
 	"console_role": {"The person's role in the console does not allow this.",
 		"Put the person into the group of a higher role, if they are to do it.", actSeeSettings},

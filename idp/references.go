@@ -65,7 +65,7 @@ var codes = append([]string{""}, strings.Fields(`
 	launch_request launch_request_source launch_request_browser launch_request_used launch_request_late
 	oidc_mix_up oidc_error oidc_no_login oidc_down oidc_code oidc_nonce oidc_at_hash oidc_tenant oidc_userinfo
 	launch_signed_out oidc_groups
-	moved_away move_lost moved_conflict
+	moved_away move_lost moved_conflict may_not_order
 `)...)
 
 // maxCodes is how many numbers there are.

@@ -169,8 +169,9 @@ func (p *IdP) resumeStarted(ctx context.Context, id, text string, v Visitor) (*f
 func (p *IdP) partner(ctx context.Context, f *flow) (Page, error) {
 	f.sp = p.peer(f.config, f.in.EntityID)
 	traceOf(ctx).about(f)
-	if (f.data.Console != nil) != (f.in.EntityID == consoleID) || (f.data.Own != nil) != (f.in.EntityID == ownID) {
-		return nil, errors.New("read pending sign-in: it is half one to the console or the own page")
+	if (f.data.Console != nil) != (f.in.EntityID == consoleID) || (f.data.Own != nil) != (f.in.EntityID == ownID) ||
+		(f.data.Order != nil) != (f.in.EntityID == orderID) {
+		return nil, errors.New("read pending sign-in: it is half one to the console or an own page")
 	}
 	return p.usable(ctx, f.sp, f.in.EntityID, http.StatusNotFound, f.v, nil), nil
 }
@@ -182,6 +183,8 @@ func (p *IdP) peer(c *config, entityID string) *serviceProvider {
 		return p.console
 	case ownID:
 		return p.ownPage
+	case orderID:
+		return p.orderPage
 	}
 	return c.providers[entityID]
 }

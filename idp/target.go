@@ -12,8 +12,9 @@ import (
 	"ssobridge/store"
 )
 
-// target is where a sign-in leads: a service provider, the admin console, or the page on which people look after their
-// own second factors. It is asked in the order of its methods; each page that it returns stands in the way.
+// target is where a sign-in leads: a service provider, the admin console, the page on which people look after their
+// own second factors, or that of their order. It is asked in the order of its methods; each page that it returns stands
+// in the way.
 type target interface {
 	// fresh tells whether a login before this sign-in does not count.
 	fresh(f *flow) bool
@@ -42,6 +43,8 @@ func (f *flow) target() target {
 		return consoleTarget{}
 	case f.data.Own != nil:
 		return accountTarget{}
+	case f.data.Order != nil:
+		return orderTarget{}
 	}
 	return providerTarget{}
 }
@@ -78,6 +81,10 @@ func (providerTarget) admit(ctx context.Context, p *IdP, f *flow) (Answer, error
 		why, said := f.denied(d)
 		page, err := p.refuse(ctx, f, refusal{session: &f.session, account: account, status: http.StatusForbidden, Why: why,
 			said: said})
+		if refused, ok := page.(Refusal); ok && p.offersOrder(f, d.Reason) {
+			refused.Order = true
+			page = refused
+		}
 		return Answer{Page: page}, err
 	case provisioning.Choose:
 		page, err := p.showChoice(ctx, f)

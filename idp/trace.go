@@ -200,8 +200,9 @@ func (t *trace) conclude(ctx context.Context, page Page, err error) {
 		default:
 			t.t.Outcome = "pending"
 		}
-	case nil, AccountPage, ChooseAccount, ConfirmLaunch, FactorNotice, Finished, GoOn, LeaveFor, LogoutGoOn, OwnFactors,
-		PostMessage, RecoveryCodes, RedirectMessage, SignedOut, SigningOut, Waiting, WrongCodes:
+	case nil, AccountPage, ChooseAccount, ConfirmLaunch, FactorNotice, Finished, GoOn, LeaveFor, LogoutGoOn, OrderForm,
+		OrderPage, OrderReady, OrderStands, OwnFactors, PostMessage, RecoveryCodes, RedirectMessage,
+		SignedOut, SigningOut, Waiting, WrongCodes:
 		if t.t.Outcome == "" {
 			t.t.Outcome = "pending"
 		}

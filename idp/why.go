@@ -33,7 +33,7 @@ func (w Why) complete(entityID string, person store.PersonID) Why {
 	switch {
 	case w.About != "":
 	case w.Act.ofProvider():
-		if w.About = entityID; entityID == "" || entityID == consoleID || entityID == ownID {
+		if w.About = entityID; entityID == "" || entityID == consoleID || entityID == ownID || entityID == orderID {
 			w.Act, w.About = actListProviders, "" // nobody is known to be meant
 		}
 	case w.Act.ofPerson():

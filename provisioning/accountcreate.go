@@ -134,13 +134,29 @@ func (s *Service) retryAccount(ctx context.Context, r store.AccountRequest, acco
 	if err != nil {
 		return r, err
 	}
+	if goes, err := s.mayStill(ctx, r); err != nil || !goes {
+		return s.heldBack(ctx, r, err)
+	}
 	if r, err = s.sendAccount(ctx, r, body, actor); err != nil {
+		if errors.Is(err, store.ErrRevoked) {
+			return s.heldBack(ctx, r, s.stopSelf(ctx, r, "the person's access was revoked after they ordered"))
+		}
 		return r, err
 	}
 	if r.State == store.RequestAccepted && r.ErrorKey != "" {
 		return s.findAccount(ctx, r, actor) // it exists already
 	}
 	return r, nil
+}
+
+// heldBack is a request that was not sent: one that was stopped, or, with an error, one that waits for a while.
+func (s *Service) heldBack(ctx context.Context, r store.AccountRequest, err error) (store.AccountRequest, error) {
+	if err == nil {
+		return s.accounts.AccountRequest(ctx, r.ID)
+	}
+	waits := r
+	waits.ErrorText = "not sent: it could not be looked up whether the person may still order"
+	return r, errors.Join(err, s.accounts.SettleAccount(ctx, waits, r.State, store.Event{}))
 }
 
 // orderBody reads the body of a request and checks it once more: an order may have been changed since it was made.

@@ -49,6 +49,11 @@ func (s *Service) orderAccount(ctx context.Context, o AccountOrder) (r store.Acc
 	if err != nil {
 		return r, err
 	}
+	return s.orderFor(ctx, p, o)
+}
+
+// orderFor is OrderAccount for a person who was read.
+func (s *Service) orderFor(ctx context.Context, p directory.Entry, o AccountOrder) (r store.AccountRequest, err error) {
 	switch {
 	case p.ID == "":
 		return r, &InputError{

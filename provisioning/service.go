@@ -58,6 +58,7 @@ type Options struct {
 	WatchApply bool          // and applied by themselves, within MaxCreate
 
 	ClosedStatuses []string        // billing statuses, in any letter case, whose client accounts take no sign-ins
+	SelfService    *SelfService    // nil: nobody orders a client account for themselves
 	Operations     []OperationRule // calls on behalf of client accounts that are allowed; none: all are refused
 	HintsPerDay    int             // readings of accounts that webhooks may cause in a day; default 200
 	CallLimit      time.Duration   // one creation in all: waiting for its slot, token, call; default 1 minute
@@ -110,6 +111,7 @@ type Service struct {
 	closed      map[string]bool // billing statuses in lower case
 	operations  []OperationRule
 	hintsPerDay int
+	self        *SelfService // nil: off
 
 	beginSpan, span spanner
 
@@ -153,7 +155,7 @@ func New(o Options) (*Service, error) {
 		drain:      o.Drain,
 		watchEvery: o.WatchEvery, watchApply: o.WatchApply, operations: o.Operations, hintsPerDay: o.HintsPerDay,
 		closed:    make(map[string]bool, len(o.ClosedStatuses)),
-		beginSpan: o.Begin, span: o.Span,
+		beginSpan: o.Begin, span: o.Span, self: o.SelfService,
 		poll: o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
 		waiters: waiters{open: map[userID]*waiter{}},
 		wake:    make(chan struct{}, 1),

@@ -79,32 +79,7 @@ func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (
 	var stored AccountRequest
 	err := s.db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
 		now := s.db.now()
-		// A move of the owner is before this, and seen, or comes after it, and sees the order.
-		if r.Person != "" {
-			if err := lockExternalIDs(ctx, tx, personLock(r.Person)); err != nil {
-				return err
-			}
-			if to, err := movedTo(ctx, tx, r.Person); err != nil || to != "" {
-				return cmp.Or(err, ErrMovedAway)
-			}
-		}
-		stored, err = scanRequest(tx.QueryRowContext(ctx, `
-			INSERT INTO account_requests (login_name, organization_name, body, person_id, external_id, created_at, created_by, updated_at, request_key, partner_id,
-			    state, encoded_account_id, provision_uuid, error_key, error_text)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'wanted', '', '', '', '')
-			ON CONFLICT (login_name) DO UPDATE SET
-			       organization_name = excluded.organization_name, body = excluded.body, person_id = excluded.person_id,
-			       external_id = excluded.external_id, created_at = excluded.created_at, created_by = excluded.created_by,
-			       updated_at = excluded.updated_at, request_key = excluded.request_key, partner_id = excluded.partner_id,
-			       state = 'wanted', error_key = '', error_text = ''
-			 WHERE account_requests.state = 'refused'
-			RETURNING `+requestColumns,
-			r.LoginName, r.OrganizationName, string(r.Body), string(r.Person), r.ExternalID, micros(now),
-			r.CreatedBy, micros(now), r.Key, sanitize(r.PartnerID)))
-		if errors.Is(err, sql.ErrNoRows) {
-			return ErrConflict
-		}
-		if err != nil {
+		if stored, err = wantAccount(ctx, tx, r, now); err != nil {
 			return err
 		}
 		e.Subject = stored.Name()
@@ -116,8 +91,39 @@ func (s *Accounts) WantAccount(ctx context.Context, r AccountRequest, e Event) (
 	return stored, nil
 }
 
+// wantAccount stores the intention. ErrConflict: its login name was asked for before. ErrMovedAway.
+func wantAccount(ctx context.Context, tx querier, r AccountRequest, now time.Time) (AccountRequest, error) {
+	// A move of the owner is before this, and seen, or comes after it, and sees the order.
+	if r.Person != "" {
+		if err := lockExternalIDs(ctx, tx, personLock(r.Person)); err != nil {
+			return AccountRequest{}, err
+		}
+		if to, err := movedTo(ctx, tx, r.Person); err != nil || to != "" {
+			return AccountRequest{}, cmp.Or(err, ErrMovedAway)
+		}
+	}
+	stored, err := scanRequest(tx.QueryRowContext(ctx, `
+		INSERT INTO account_requests (login_name, organization_name, body, person_id, external_id, created_at, created_by, updated_at, request_key, partner_id,
+		    state, encoded_account_id, provision_uuid, error_key, error_text)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'wanted', '', '', '', '')
+		ON CONFLICT (login_name) DO UPDATE SET
+		       organization_name = excluded.organization_name, body = excluded.body, person_id = excluded.person_id,
+		       external_id = excluded.external_id, created_at = excluded.created_at, created_by = excluded.created_by,
+		       updated_at = excluded.updated_at, request_key = excluded.request_key, partner_id = excluded.partner_id,
+		       state = 'wanted', error_key = '', error_text = ''
+		 WHERE account_requests.state = 'refused'
+		RETURNING `+requestColumns,
+		r.LoginName, r.OrganizationName, string(r.Body), string(r.Person), r.ExternalID, micros(now),
+		r.CreatedBy, micros(now), r.Key, sanitize(r.PartnerID)))
+	if errors.Is(err, sql.ErrNoRows) {
+		return AccountRequest{}, ErrConflict
+	}
+	return stored, err
+}
+
 // SettleAccount stores State, Account, ProvisionUUID, ErrorKey and ErrorText with the event, if the request is still in
-// state from. ErrConflict: it is not. ErrNotFound.
+// state from. ErrConflict: it is not. ErrNotFound. ErrRevoked: somebody ordered it for themselves whose access was
+// revoked since, and it was about to be sent for the first time; nothing was changed.
 func (s *Accounts) SettleAccount(ctx context.Context, r AccountRequest, from string, e Event) error {
 	return s.db.write(ctx, "settle request for a client account", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -134,6 +140,9 @@ func (s *Accounts) SettleAccount(ctx context.Context, r AccountRequest, from str
 				return err
 			}
 			return ErrConflict
+		}
+		if err := settleSelfOrder(ctx, tx, r, from, now); err != nil {
+			return err
 		}
 		return addEvents(ctx, tx, now, []Event{e})
 	})

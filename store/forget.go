@@ -220,6 +220,7 @@ func (db *DB) forget(
 	if done.Moves, err = forgetMoves(ctx, tx, p); err != nil {
 		return err
 	}
+	var selfOrders int64
 	for _, step := range []struct {
 		count *int64
 		text  string
@@ -258,6 +259,10 @@ func (db *DB) forget(
 		{&done.Requests, `
 			UPDATE account_requests SET login_name = 'forgotten-' || CAST(id AS TEXT), body = '{}', external_id = ''
 			 WHERE person_id = $1 AND person_id <> '' AND body <> '{}'`, []any{string(p)}},
+		{&selfOrders, `
+			UPDATE self_orders SET login = '', login_name = '', external_id = '', body = '{}',
+			       state = CASE WHEN state = 'waiting' THEN 'stopped' ELSE state END
+			 WHERE person_id = $1 AND body <> '{}'`, []any{string(p)}},
 	} {
 		n, err := rowsAffected(ctx, tx, step.text, step.args...)
 		if err != nil {
@@ -265,6 +270,7 @@ func (db *DB) forget(
 		}
 		*step.count = n
 	}
+	done.Requests += selfOrders
 	for login := range logins {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM known_browsers WHERE login = $1`, login)

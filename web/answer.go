@@ -75,6 +75,14 @@ func (s *Server) answer(c echo.Context, v *visit, a idp.Answer, self string) err
 			path = ConsoleHome
 		}
 		return c.Redirect(http.StatusSeeOther, path)
+	case idp.OrderForm:
+		return s.showOrderForm(c, v, p)
+	case idp.OrderStands:
+		return s.showOrder(c, p)
+	case idp.OrderReady:
+		return s.leadToOrdered(c, p)
+	case idp.OrderPage:
+		return s.leadToOrder(c, p)
 	case idp.LogoutGoOn:
 		if p.Logout == "" {
 			return c.Redirect(http.StatusSeeOther, "/logout")
@@ -300,6 +308,7 @@ type refusalView struct {
 	SignOut  bool   // a message of single logout was refused, and the person may still be signed in
 	Wait     string // for how long it stays so, in words
 	Host     string // that a request asked for
+	Order    bool   // the person may order a client account
 	Others   string // path of ours on which the person chooses another account; "" for none
 	Person   bool   // signing out, to come as somebody else, is a way on
 	// filled by showRefusal
@@ -322,7 +331,7 @@ func (s *Server) showIdPRefusal(c echo.Context, v *visit, p idp.Refusal, self st
 			view.Again, view.Retry = "", v.browser != ""
 		}
 	}
-	view.SignOut = p.SignOut
+	view.SignOut, view.Order = p.SignOut, p.Order && s.selfService
 	// Without the browser cookie (a posted AuthnRequest) no form of ours can be sent.
 	view.Cancel = p.CanCancel && p.SignIn != "" && v.browser != ""
 	v.reason = p.Reason

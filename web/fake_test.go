@@ -31,6 +31,7 @@ type fakeIdP struct {
 	services  []idp.Service
 	running   string // id of a logout that stands still
 	own       []idp.OwnSession
+	ordered   provisioning.SelfOrderState
 }
 
 type fakeSignIn struct {
@@ -52,6 +53,7 @@ type call struct {
 	way     string
 	step    int
 	reply   idp.OpenIDReply
+	order   provisioning.SelfOrderInput
 }
 
 func newFakeIdP() *fakeIdP {
@@ -392,6 +394,21 @@ func (f *fakeIdP) factor(ctx context.Context, c call) (idp.Answer, error) {
 		return a, err
 	}
 	return idp.Answer{Page: idp.AccountPage{}}, nil
+}
+
+func (f *fakeIdP) Order(ctx context.Context, follow int64, v idp.Visitor) (idp.Answer, error) {
+	return f.factor(ctx, call{name: "Order", visitor: v, step: int(follow)})
+}
+
+func (f *fakeIdP) PlaceOrder(ctx context.Context, in provisioning.SelfOrderInput, v idp.Visitor) (idp.Answer, error) {
+	return f.factor(ctx, call{name: "PlaceOrder", visitor: v, order: in})
+}
+
+func (f *fakeIdP) OrderProgress(_ context.Context, follow int64, _ idp.Visitor) (provisioning.SelfOrderState, bool,
+	error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.ordered, f.ordered.Order.ID == follow && !f.ordered.Order.Open(), nil
 }
 
 func (f *fakeIdP) FactorsOn(ctx context.Context, v idp.Visitor) (bool, error) {

@@ -26,7 +26,7 @@ type pages struct {
 // pageNames lists every page; templates/NAME.html is its file.
 var pageNames = []string{"login", "password", "choose", "waiting", "switching", "confirm", "launching", "deliver",
 	"goon", "refusal", "finished", "signedout", "signingout", "carry", "logout", "home", "sessions", "factor",
-	"wrongcodes", "enrol", "recovery", "factors", "notice"}
+	"wrongcodes", "enrol", "recovery", "factors", "notice", "order", "ordered"}
 
 // brandView is what the frame shows of the partner.
 type brandView struct {
@@ -46,7 +46,7 @@ type frame struct {
 // referenced are the pages on which a sign-in stands, or a single logout: each shows the reference under which
 // administrators find out what it waits for, or what stopped it. The page of a refusal has it among its own words.
 var referenced = []string{"login", "password", "launching", "choose", "waiting", "switching", "finished", "signedout",
-	"signingout", "factor", "wrongcodes", "enrol", "recovery", "factors", "notice"}
+	"signingout", "factor", "wrongcodes", "enrol", "recovery", "factors", "notice", "order", "ordered"}
 
 func loadPages(texts Catalogue, b Branding, assets Assets) (*pages, error) {
 	functions := template.FuncMap{

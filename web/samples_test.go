@@ -123,6 +123,22 @@ func samples() []sample {
 			{ID: "f2", Kind: mfa.Passkey, Added: now.Add(-24 * time.Hour), Damaged: true},
 			{ID: "f3", Kind: mfa.RecoveryCode, Added: now.Add(-48 * time.Hour), Left: 9},
 		}, Problem: idp.FactorLast}}, status: http.StatusUnprocessableEntity},
+		{name: "refusal-order", answer: idp.Answer{Page: idp.Refusal{SignIn: "one", Provider: sp, Reason: "no_assignment",
+			Status: http.StatusForbidden, Order: true}}, status: http.StatusForbidden},
+		{name: "order", path: "/order", answer: idp.Answer{Page: idp.OrderForm{Login: "anna", Country: "us",
+			Input: provisioning.SelfOrderInput{Organization: "Harbour <Books>", Mail: "anna@example.com", FirstName: "Anna",
+				LastName: "Anders"}}}, status: http.StatusOK},
+		{name: "order-wrong", path: "/order", answer: idp.Answer{Page: idp.OrderForm{Login: "anna", Country: "us",
+			Approval: true, Faults: map[string]bool{"organization_name": true, "contact_email": true, "first_name": true,
+				"last_name": true, "state_code": true}}}, status: http.StatusUnprocessableEntity},
+		{name: "order-limit", path: "/order", answer: idp.Answer{Page: idp.OrderForm{Login: "anna", Country: "us",
+			Problem: idp.OrderProblemDay}}, status: http.StatusConflict},
+		{name: "waiting-approval", path: "/order?n=7", answer: idp.Answer{Page: idp.OrderStands{Login: "anna",
+			State: ordered(store.SelfOrderWaiting, "")}}, status: http.StatusOK},
+		{name: "waiting-order", path: "/order?n=7", answer: idp.Answer{Page: idp.OrderStands{Login: "anna",
+			State: ordered(store.SelfOrderOrdered, store.RequestWanted)}}, status: http.StatusOK},
+		{name: "ordered-refused", path: "/order?n=7", answer: idp.Answer{Page: idp.OrderStands{Login: "anna",
+			State: ordered(store.SelfOrderRefused, "")}}, status: http.StatusOK},
 		{name: "factors-none", path: "/factors", answer: idp.Answer{Page: idp.OwnFactors{Login: "anna"}},
 			status: http.StatusOK},
 	}
@@ -155,6 +171,14 @@ func carried() idp.PostMessage {
 	relay := "state of the sp"
 	return idp.PostMessage{Action: "https://wiki.example/slo", Parameter: "SAMLRequest", Message: "PHNhbWw+",
 		RelayState: &relay, Provider: "Wiki"}
+}
+
+// ordered is an order in this state, with its request.
+func ordered(state, request string) provisioning.SelfOrderState {
+	return provisioning.SelfOrderState{
+		Order:   store.SelfOrder{ID: 7, Person: "p1", State: state, OrganizationName: "Harbour <Books>"},
+		Request: store.AccountRequest{State: request, CreatedAt: now},
+	}
 }
 
 // named are client accounts as a person with several sees them.

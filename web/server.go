@@ -41,6 +41,7 @@ type IdP interface {
 	Sessions
 	Factors
 	Logouts
+	Orders
 	// Metadata is our EntityDescriptor, ready to serve; MetadataFile is the copy to
 	// hand over, which has no end.
 	Metadata(ctx context.Context) ([]byte, error)
@@ -156,6 +157,9 @@ type Options struct {
 	// API serves the REST API, all below apiPath. The reference of a request and its address come with the context, as
 	// store.OriginOf. Default nil: its paths are unknown ones.
 	API http.Handler
+	// SelfService serves the page on which people order a client account for themselves. Default false: its paths are
+	// unknown ones.
+	SelfService bool
 	// SessionLife is how long a browser keeps the session cookie, at most as long as
 	// idp lets the session live. Default 0: until the browser is closed.
 	SessionLife time.Duration
@@ -196,6 +200,7 @@ type Server struct {
 	remember    bool          // login names
 	hook        *hook
 	api         http.Handler // nil: there is none
+	selfService bool
 	footprints  *idp.Footprints
 	refs        *idp.References
 	howTo       func(idp.Act, string) string
@@ -254,6 +259,8 @@ func New(o Options) (*Server, error) {
 		remember:  o.RememberLogin,
 		hook:      hook,
 		api:       o.API,
+
+		selfService: o.SelfService,
 
 		footprints: o.Footprints, refs: o.References, howTo: o.HowTo,
 	}
@@ -348,6 +355,11 @@ func (s *Server) routes() *echo.Echo {
 
 	page(e, "/", s.home)
 	e.POST(languageRoute, s.chooseLanguage)
+	if s.selfService {
+		page(e, orderPath, s.order)
+		e.POST(orderPath, s.placeOrder)
+		e.GET(orderPath+"/progress", s.orderProgress)
+	}
 	page(e, "/sessions", s.sessions)
 	e.POST("/sessions", s.endSession)
 	page(e, "/factors", s.factors)

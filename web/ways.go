@@ -45,6 +45,7 @@ var waysOut = map[string]way{
 	"signout.request_time":      {Link: linkHelp},
 	"unknown_logout":            {Link: linkHelp},
 	"no_console_role":           {Link: linkHelp, Person: true},
+	"may_not_order":             {Link: linkHelp, Person: true},
 	"second_factor_new":         {Link: linkHelp},
 	"second_factor_login":       {Link: linkHelp},
 	"no_provider":               {Link: linkHelp},

@@ -48,7 +48,7 @@ func newRig(t testing.TB, change func(*web.Options)) *rig {
 	r := &rig{t: t, idp: newFakeIdP(), log: &bytes.Buffer{}}
 	r.srv = httptest.NewUnstartedServer(nil)
 	o := web.Options{
-		IdP: r.idp, PublicURL: "http://" + r.srv.Listener.Addr().String(), CSRFKey: bytes.Repeat([]byte{7}, 32),
+		IdP: r.idp, PublicURL: "http://" + r.srv.Listener.Addr().String(), SelfService: true, CSRFKey: bytes.Repeat([]byte{7}, 32),
 		Now: func() time.Time { return now },
 		Branding: web.Branding{
 			Name: "Acme Partners", HelpURL: "https://help.example/", ForgotPasswordURL: "https://password.example/",

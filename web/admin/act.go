@@ -98,6 +98,7 @@ const (
 	PlanUsers      Act = "plan-users" // create users by a plan
 	AdoptUsers     Act = "adopt-users"
 	ListAccounts   Act = "list-accounts"
+	ListSelfOrders Act = "list-orders"
 )
 
 // Acts about client accounts.
@@ -129,6 +130,7 @@ func Acts() []Act {
 		ListPlans, ShowPlan, WaitForPlan, PausePlan, ReadAudit, ResumeProvisioning,
 		ListUsers, ListUsersIn, ShowProvisioning, ListTasks, NamePersonByID, ConfirmDeleted, RetryRequest,
 		ExplainPerson, ShowUser, ListFactors, InviteToFactor, ReleaseNameID, PlanUsers, AdoptUsers, ListAccounts,
+		ListSelfOrders,
 		RefreshAccounts, NameOrdered, ConfirmByID,
 		ListMappings, AddMapping, ShowMappingHistory, RemoveMapping, GiveGroupBase,
 		ExplainLogin, NameAccount,

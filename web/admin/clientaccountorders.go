@@ -203,11 +203,16 @@ func inTurn(all []store.AccountRequest) []store.AccountRequest {
 // The state of an order is changed before its call, so that of two replicas one makes it. The error joins those of the
 // orders; each is in the order too.
 func (a ClientAccounts) SendOrders(ctx context.Context, now time.Time) (sent int, err error) {
+	return a.sendOrders(provisioning.ForProgram(ctx), TokenActor(""), now)
+}
+
+// sendOrders is SendOrders for the orders of actors whose names begin with a prefix.
+func (a ClientAccounts) sendOrders(ctx context.Context, prefix string, now time.Time) (sent int, err error) {
 	var faults []error
 	for after := int64(0); ; {
-		open, err := a.Store.Accounts().OpenOrders(ctx, TokenActor(""), now.Add(-orderLife), after, sendBatch)
+		open, err := a.Store.Accounts().OpenOrders(ctx, prefix, now.Add(-orderLife), after, sendBatch)
 		if err != nil {
-			return sent, errors.Join(append(faults, fmt.Errorf("list the orders of programs: %w", err))...)
+			return sent, errors.Join(append(faults, fmt.Errorf("list the orders to be sent: %w", err))...)
 		}
 		for _, r := range open {
 			after = max(after, r.ID)
@@ -264,7 +269,7 @@ func (a ClientAccounts) sendSome(ctx context.Context, open []store.AccountReques
 				continue
 			}
 		}
-		_, err := a.Provisioning.RetryAccount(provisioning.ForProgram(ctx), r.ID, "", r.CreatedBy)
+		_, err := a.Provisioning.RetryAccount(ctx, r.ID, "", r.CreatedBy)
 		switch {
 		case errors.Is(err, store.ErrConflict): // another replica was faster
 		case err != nil:

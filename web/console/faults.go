@@ -72,6 +72,7 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.InviteToFactor: onPerson(peoplePath), admin.ReleaseNameID: at(providersPath),
 	admin.PlanUsers:  at(provisioningPath),
 	admin.AdoptUsers: at(provisioningPath), admin.ListAccounts: at("/admin/accounts"),
+	admin.ListSelfOrders: at("/admin/accounts/orders"),
 
 	admin.RefreshAccounts: at("/admin/accounts"), admin.NameOrdered: at("/admin/accounts"), admin.ConfirmByID: nowhere,
 

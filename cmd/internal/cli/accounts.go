@@ -15,6 +15,7 @@ type accountsCmd struct {
 	Adoption    accountsAdoptionCmd    `cmd:"" help:"Show how many people use each client account."`
 	Create      accountsCreateCmd      `cmd:"" help:"Create a client account whose owner signs in by SSO."`
 	Retry       accountsRetryCmd       `cmd:"" help:"Go on with a creation whose outcome is open."`
+	Orders      accountsOrdersCmd      `cmd:"" help:"Approve client accounts that people order for themselves."`
 	Plan        accountsPlanCmd        `cmd:"" help:"Read plan and billing status of a client account."`
 	SetPlan     accountsSetPlanCmd     `cmd:"" help:"Change the plan of a client account."`
 	SetFactor   accountsSetFactorCmd   `cmd:"" help:"Say whether a client account asks for a second factor."`

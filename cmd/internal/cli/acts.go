@@ -76,6 +76,7 @@ var actHints = map[admin.Act]string{
 	admin.PlanUsers:      "make one: ssobridge provision plan; then provision apply creates the users",
 	admin.AdoptUsers:     "ssobridge users adopt --help",
 	admin.ListAccounts:   "ssobridge accounts list shows the states",
+	admin.ListSelfOrders: "ssobridge accounts orders lists them",
 	admin.ListLockouts:   "ssobridge lockouts list shows who is locked out; ssobridge lockouts lift {about} lifts it",
 	admin.RefreshAccounts: "ssobridge accounts list --refresh reads the list anew; --unlisted takes the account as you " +
 		"typed it",

@@ -47,6 +47,7 @@ func checkConfig(c *Config, f *faults) {
 	checkProvisioning(c, f)
 	checkTimes(c, f)
 	checkConsole(c, f)
+	checkSelfService(c, f)
 	checkMetadata(c, f)
 	checkNotices(c, f)
 	checkPages(c, f)

@@ -128,6 +128,9 @@ type Config struct {
 	// The REST API, for programs.
 	API API `yaml:"api"`
 
+	// Client accounts that people order for themselves.
+	SelfService SelfService `yaml:"self_service"`
+
 	// What is asked for beside the password: a code of an authenticator app, a passkey, or a recovery code.
 	SecondFactor SecondFactor `yaml:"second_factor"`
 
@@ -369,6 +372,8 @@ func Defaults() Config {
 			RelayStateMax:     idp.DefaultRelayState,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
+		SelfService: SelfService{Approval: true, ApprovalExpiry: 7 * 24 * time.Hour, PerDay: 20, PerPerson: 1},
+
 		Console: Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
 		Traces:  Traces{Keep: 720 * time.Hour},
 		Tracing: Tracing{SampleRatio: 1, Queue: 2048},

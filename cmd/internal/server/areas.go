@@ -11,6 +11,8 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/cmd/internal/config"
+	"ssobridge/idp/directory"
+	"ssobridge/provisioning"
 	"ssobridge/web"
 	"ssobridge/web/admin"
 	"ssobridge/web/api"
@@ -168,6 +170,26 @@ func (p *App) ClientAccounts() admin.ClientAccounts {
 	return admin.ClientAccounts{Store: p.Store, Provisioning: p.Provisioning, IdP: p.IdP, PublicURL: p.Config.PublicURL}
 }
 
+// SelfOrders is what can be done with client accounts that people order for themselves.
+func (p *App) SelfOrders() admin.SelfOrders {
+	return admin.SelfOrders{Store: p.Store, Provisioning: p.Provisioning, Accounts: p.ClientAccounts(), Now: p.Now}
+}
+
+// wakingOrders sends what people order at once.
+type wakingOrders struct {
+	*provisioning.Service
+	wake func()
+}
+
+func (o wakingOrders) PlaceSelfOrder(ctx context.Context, p directory.Entry, in provisioning.SelfOrderInput, ref,
+	address string) (provisioning.SelfOrderState, error) {
+	st, err := o.Service.PlaceSelfOrder(ctx, p, in, ref, address)
+	if err == nil {
+		o.wake()
+	}
+	return st, err
+}
+
 // Webhooks is what can be done with Constant Contact's notices.
 func (p *App) Webhooks() admin.Webhooks {
 	return admin.Webhooks{Provisioning: p.Provisioning, URL: p.WebhookURL(),
@@ -226,7 +248,7 @@ func (p *App) api() (http.Handler, error) {
 	})
 }
 
-// ordersEvery is how often orders of client accounts that programs have stored are looked for.
+// ordersEvery is how often orders of client accounts that programs and people have stored are looked for.
 const ordersEvery = 2 * time.Second
 
 // sendOrders makes the calls of these orders until ctx ends. It goes on where the API is switched off by now: what was
@@ -243,6 +265,10 @@ func (p *App) sendOrders(ctx context.Context) error {
 		}
 		if _, err := p.ClientAccounts().SendOrders(ctx, p.Now()); err != nil && ctx.Err() == nil {
 			p.log.Warn("orders of client accounts by programs did not come to their end; tried again by themselves",
+				"error", err)
+		}
+		if err := p.SelfOrders().Send(ctx, p.Now()); err != nil && ctx.Err() == nil {
+			p.log.Warn("orders of client accounts by people did not come to their end; tried again by themselves",
 				"error", err)
 		}
 	}

@@ -302,7 +302,7 @@ func (p *App) pages(cfg config.Config, figures *metrics, started, stopping <-cha
 		Footprints: p.Footprints, References: &p.References,
 		HowTo:         func(act idp.Act, about string) string { return p.HowTo(admin.Act(act), about) },
 		ConfirmLaunch: p.Config.SignIn.ConfirmLaunch, RememberLogin: p.Config.SignIn.RememberLogin,
-		Webhook: p.webhook(cfg), Console: p.console(), API: programs,
+		Webhook: p.webhook(cfg), Console: p.console(), API: programs, SelfService: p.Config.SelfService.Enabled,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("set up the pages: %w", err)

@@ -169,6 +169,10 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 			return p.IdP.Recorded(ctx) // which is there before anybody asks
 		}})
 	cc := cfg.ConstantContact
+	self := cfg.SelfServiceOptions(p.Store.SelfOrders())
+	if self != nil {
+		self.May = func(ctx context.Context, e directory.Entry) (bool, error) { return p.IdP.MayOrder(ctx, e) }
+	}
 	p.Provisioning, err = provisioning.New(provisioning.Options{
 		Mappings: p.Store.Mappings(), Ledger: p.Store.Ledger(), Accounts: p.Store.Accounts(), Plans: p.Store.Plans(),
 		Budget: p.Budget, Breaker: p.Store.Breaker(), Leases: p.Store.Leases(), Clock: p.Store.Clock(),
@@ -176,6 +180,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		Changes: p.Store.Changes,
 		Client:  p.Client, Directory: p.Everybody, Beyond: p.Everybody.Beyond,
 		SourceBounds:     idp.SourceBounds(sources),
+		SelfService:      self,
 		LeaverAfter:      cfg.LeaverAfter,
 		DirectoryFault:   admin.DirectoryFault,
 		ExternalProvider: cc.ExternalProvider,
@@ -228,7 +233,8 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		HowTo:  func(act idp.Act, about string) string { return p.HowTo(admin.Act(act), about) },
 		Traces: traces, Console: cfg.ConsoleGroups(), ConsoleURL: cfg.Console.PublicURL, ConsoleIdle: cfg.Console.Idle,
 		ConsoleLife: cfg.Console.Life, SecondFactor: cfg.FactorOptions(), SecondFactors: p.Store.SecondFactors(),
-		Forms: p.Store.Forms(), Captures: p.Store.Captures(),
+		SelfService: cfg.SelfServiceRule(wakingOrders{p.Provisioning, p.orderStored}),
+		Forms:       p.Store.Forms(), Captures: p.Store.Captures(),
 		SingleLogout: cfg.Logout.Enabled, Published: cfg.Published(),
 		Older:         p.Store.OlderReplicas,
 		Caps:          store.Caps{PerAddress: cfg.SignIn.PendingPerAddress, Total: cfg.SignIn.PendingTotal},

@@ -644,3 +644,37 @@ CREATE TABLE provider_undo (
     changed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX provider_undo_at ON provider_undo (changed_at);
+
+
+-- Client accounts that people order for themselves. waiting: for an administrator's approval, until expires_at; ordered: the account_requests
+-- row of that number is their order; the other states are ends. epoch is the number of the person's last revocation when they ordered: after
+-- another one nothing is sent. plan is set once the client account is there, as plan_state says (empty: none is to be set).
+CREATE TABLE self_orders (
+    id                INTEGER PRIMARY KEY AUTOINCREMENT,
+    person_id         TEXT NOT NULL,
+    login             TEXT NOT NULL,
+    login_name        TEXT NOT NULL,
+    organization_name TEXT NOT NULL,
+    body              TEXT NOT NULL,
+    external_id       TEXT NOT NULL,
+    plan              TEXT NOT NULL,
+    state             TEXT NOT NULL CHECK (state IN ('waiting', 'ordered', 'created', 'refused', 'expired', 'stopped', 'failed')),
+    reason            TEXT NOT NULL,
+    epoch             INTEGER NOT NULL,
+    request           INTEGER NOT NULL,
+    plan_state        TEXT NOT NULL,
+    plan_at           INTEGER NOT NULL,
+    created_at        INTEGER NOT NULL,
+    expires_at        INTEGER NOT NULL,
+    decided_at        INTEGER NOT NULL,
+    decided_by        TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX self_orders_open ON self_orders (person_id) WHERE state IN ('waiting', 'ordered');
+CREATE INDEX self_orders_person ON self_orders (person_id, id);
+CREATE INDEX self_orders_created ON self_orders (created_at);
+CREATE INDEX self_orders_waiting ON self_orders (expires_at, id) WHERE state = 'waiting';
+CREATE INDEX self_orders_request ON self_orders (request, id) WHERE request > 0;
+CREATE INDEX self_orders_plan ON self_orders (plan_at, id) WHERE plan_state = 'wanted';
+
+-- Whoever orders takes this row first: limits are counted by one at a time.
+INSERT INTO counters (name, value) VALUES ('self_orders', 0);
