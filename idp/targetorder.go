@@ -28,7 +28,8 @@ func (orderTarget) admit(ctx context.Context, p *IdP, f *flow) (Answer, error) {
 		return Answer{}, fmt.Errorf("look for the person's order: %w", err)
 	}
 	f.ordered = st
-	if st.Order.Open() || st.Order.State == store.SelfOrderCreated || p.mayOrder(f.config, f.person) {
+	follows := st.Order.ID != 0 && st.Order.ID == f.data.Order.Follow // whose end is shown, whatever they may do by now
+	if follows || st.Order.Open() || st.Order.State == store.SelfOrderCreated || p.mayOrder(f.config, f.person) {
 		return Answer{}, nil
 	}
 	return p.refuseOrder(ctx, f, fmt.Sprintf("the person is in %d groups; neither these nor their attributes are among "+

@@ -187,3 +187,11 @@ func TestCausesOfChangedPasswords(t *testing.T) {
 	}
 	s.explained(t, p, "password_changed", "signs in again")
 }
+
+// Somebody without the right to order a client account.
+func TestCausesOfOrders(t *testing.T) {
+	t.Parallel()
+	s := newCauses(t, selfService(t))
+	c := newClient(t)
+	s.explained(t, c.login(c.get(s.url+"/order"), "alice", password), "may_not_order", "self_service.groups")
+}
