@@ -49,7 +49,7 @@ func (c *client) becomes(p *page) {
 	c.deliver(c.goOn(p)).says("owner")
 }
 
-// A person orders a client account, waits, and is its owner. REST-18
+// A person orders a client account, waits, and is its owner. REST-20
 func TestSelfServiceOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, selfService(t))
@@ -80,7 +80,7 @@ func TestSelfServiceOrder(t *testing.T) {
 	w.command(t, "accounts", "orders", "list")
 }
 
-// A double click, two tabs and a reload are one call. REST-18
+// A double click, two tabs and a reload are one call. REST-20
 func TestSelfServiceClicks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, selfService(t))
@@ -114,7 +114,7 @@ func TestSelfServiceClicks(t *testing.T) {
 	}
 }
 
-// Who has no right, or comes when the limit of the day is reached, orders nothing. REST-18
+// Who has no right, or comes when the limit of the day is reached, orders nothing. REST-21
 func TestSelfServiceRefusals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, selfService(t, "self_service.per_day=1"))
@@ -144,7 +144,7 @@ func TestSelfServiceRefusals(t *testing.T) {
 }
 
 // An order waits for an administrator, and nothing is sent before. What is refused, late, or lost meanwhile is never
-// sent. REST-19
+// sent. REST-21
 func TestSelfServiceApproval(t *testing.T) {
 	t.Parallel()
 	slapd := directorytest.StartSlapd(t)
@@ -234,7 +234,7 @@ func lastOrder(t testing.TB, db *sql.DB) string {
 	return fmt.Sprint(n)
 }
 
-// Killed at each step between order and client account: there is one in the end, and the person lands in it. REST-18
+// Killed at each step between order and client account: there is one in the end, and the person lands in it. REST-20
 func TestSelfServiceKilledAtEachStep(t *testing.T) {
 	t.Parallel()
 	k := &killer{path: "/partner/accounts"}
