@@ -119,6 +119,7 @@ var usual = []part{
 	{"latency", (*bench).measureLatency, false},
 	{"commits", (*bench).measureCommits, false},
 	{"fresh", (*bench).measureFresh, true},
+	{"signed", (*bench).measureSigned, true},
 	{"keys", (*bench).measureKeys, false},
 	{"verify", (*bench).measureVerify, false},
 	{"encrypt", (*bench).measureEncrypt, false},

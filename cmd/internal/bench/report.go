@@ -20,6 +20,8 @@ const (
 	launchRateOfFloor
 	launchTail
 	launchCommits
+	signedLaunch
+	tokenOverSignature
 	freshOverLaunch
 	freshCommits
 	residentMemory
@@ -64,6 +66,9 @@ var targets = map[figure]target{
 		more: ", aim at 0.85"},
 	launchTail:    {name: "launch at half load: p99 / p50", bound: 3, show: ratio},
 	launchCommits: {name: "durable commits a launch", bound: 1, show: count, counted: true},
+	signedLaunch:  {name: "signed launch / launch, by processor time", bound: 2, show: ratio},
+	tokenOverSignature: {name: "check of a launch token over its signature's",
+		bound: float64(50 * time.Microsecond), show: span},
 	freshOverLaunch: {
 		name:  "processor time of a fresh sign-in over a launch's, without slapd",
 		bound: float64(3 * time.Millisecond), show: span,
