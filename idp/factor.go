@@ -216,11 +216,7 @@ func (p *IdP) launchFactor(ctx context.Context, f *flow, s store.Session, accoun
 	}
 	page, err := p.refuse(ctx, f, refusal{session: &s, account: account, status: http.StatusForbidden,
 		Why: Why{Reason: ReasonLaunchFactor}})
-	if refusal, ok := page.(Refusal); ok {
-		refusal.Source = p.openIDLabel(launchedBy(s))
-		page = refusal
-	}
-	return page, err
+	return p.naming(page, launchedBy(s)), err
 }
 
 // offerDue tells whether somebody without a second factor is to be offered one: right

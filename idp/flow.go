@@ -61,6 +61,8 @@ type flow struct {
 	way    string          // the source that the person chose, in this HTTP request
 	// clicked says that the person has said yes to what a launch does, in this HTTP request.
 	clicked bool
+	// hint is the login name by whose mail domain a source was chosen, in this HTTP request.
+	hint string
 
 	// What the steps have found so far, each for those after it.
 	session  store.Session

@@ -43,6 +43,7 @@ func (p *IdP) Login(ctx context.Context, id, login, password string, v Visitor) 
 		// By the domain alone, before anything is looked up: it says nothing of who exists. The password, if there is one,
 		// goes nowhere.
 		f.choose(source.Name)
+		f.hint = strings.TrimSpace(login)
 		return p.askPassword(ctx, f, AskPassword{})
 	}
 	return p.logIn(ctx, f, login, password)

@@ -43,7 +43,7 @@ func (o openID) Begin(ctx context.Context, r UpstreamRequest) (address, keep str
 		return "", "", err
 	}
 	address, bad := o.client.Address(ctx, o.source, claims.Ask{State: r.Request, Nonce: kept.Nonce,
-		Verifier: kept.Verifier, Force: r.Force, Passive: r.Passive})
+		Verifier: kept.Verifier, Force: r.Force, Passive: r.Passive, Hint: r.Hint})
 	if bad != nil {
 		return "", "", bad
 	}
@@ -205,20 +205,19 @@ func (p *IdP) redeemCode(ctx context.Context, s Source, a claims.Ask, r claims.R
 
 // refuseState refuses an answer whose state is none of ours, or over.
 func (p *IdP) refuseState(ctx context.Context, v Visitor, source Source, bad *claims.Fault) Page {
-	page := p.refuseToken(ctx, v, bad)
-	if refusal, ok := page.(Refusal); ok {
-		refusal.Source = source.label()
-		page = refusal
-	}
-	return page
+	return p.naming(p.refuseToken(ctx, v, bad), source.Name)
 }
 
-// openIDLabel is how people call the source of that name, if an OpenID provider signs its people in; else "".
-func (p *IdP) openIDLabel(name string) string {
-	if source, known := p.source(name); known && source.OpenID != nil {
-		return source.label()
+// naming is a page that names the provider where it is a refusal, and an OpenID provider signs the people of the source
+// in.
+func (p *IdP) naming(page Page, name string) Page {
+	refusal, is := page.(Refusal)
+	source, known := p.source(name)
+	if !is || !known || source.OpenID == nil {
+		return page
 	}
-	return ""
+	refusal.Source = source.label()
+	return refusal
 }
 
 // useState uses a state up, before its code goes out and whatever comes of that: one state makes one call.
@@ -240,8 +239,14 @@ func (p *IdP) useState(ctx context.Context, s Source, state string) (*claims.Fau
 	return nil, nil
 }
 
-// notSignedIn says why a provider has signed nobody in. The page leads on: to another way to sign in, and back.
+// notSignedIn says why a provider has signed nobody in. The page leads on: to another way to sign in, and back. Where
+// no page may be shown, the status is the same for each cause, whether the browser was to leave or has come back.
 func (p *IdP) notSignedIn(ctx context.Context, w *flow, source Source, bad *claims.Fault) (Answer, error) {
+	if w.passive() {
+		p.logRefusal(ctx, w.v, w.sp.EntityID, Why{Reason: bad.Reason, Cause: bad.Detail})
+		page, err := p.answerStatus(ctx, w, ReasonPassive, "")
+		return Answer{Page: page}, err
+	}
 	status := http.StatusForbidden
 	switch bad.Reason {
 	case claims.ReasonProviderDown, claims.ReasonKeysDown, claims.ReasonUserinfo:
@@ -250,11 +255,7 @@ func (p *IdP) notSignedIn(ctx context.Context, w *flow, source Source, bad *clai
 	w.data.Launch = nil
 	page, err := p.refuse(ctx, w, refusal{status: status, retry: status == http.StatusServiceUnavailable,
 		Why: Why{Reason: bad.Reason, Cause: bad.Detail}})
-	if refusal, ok := page.(Refusal); ok {
-		refusal.Source = source.label()
-		page = refusal
-	}
-	return Answer{Page: page}, err
+	return Answer{Page: p.naming(page, source.Name)}, err
 }
 
 // distrust has keys count no more that were fetched before a source's tokens were revoked: a key that was withdrawn for

@@ -385,11 +385,11 @@ func (p *IdP) refuseLaunch(ctx context.Context, f *flow, w Why) (Answer, error) 
 	if w.Reason == ReasonDirectoryDown || w.Reason == ReasonUnavailable {
 		status = http.StatusServiceUnavailable
 	}
-	refusal := Refusal{Provider: f.sp.name(), Reason: w.Reason, Status: status}
+	var page Page = Refusal{Provider: f.sp.name(), Reason: w.Reason, Status: status}
 	if f.data.Launch != nil {
-		refusal.Source = p.openIDLabel(f.data.Launch.Source)
+		page = p.naming(page, f.data.Launch.Source)
 	}
-	return Answer{Page: refusal}, nil
+	return Answer{Page: page}, nil
 }
 
 // startLaunched stores the session of a launch, with its sign-in and the token that it uses up.

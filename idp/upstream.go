@@ -40,6 +40,9 @@ type UpstreamRequest struct {
 	Request string
 	Force   bool // the person has to prove themselves anew
 	Passive bool // without a page; only where Quiet
+	// Hint is the login name by whose mail domain the person was led here, for a provider that asks for it again; "":
+	// another way led here. An application of the partner's does not get it.
+	Hint string
 }
 
 const (
@@ -213,14 +216,18 @@ func (p *IdP) leave(ctx context.Context, f *flow, s Source) (Answer, error) {
 	f.data.Sent, f.data.Reason, f.sealed, f.changed = true, "", "", true
 	// What it kept for a source before is of no use any more.
 	f.data.Upstream = nil
-	if page, err := p.keepable(ctx, f); page != nil || err != nil {
-		return Answer{Page: page}, err
+	switch page, err := p.keepable(ctx, f); {
+	case err != nil:
+		return Answer{}, err
+	case page != nil:
+		return p.unseen(ctx, f, Answer{Page: page})
 	}
 	request, err := p.sealRequest(f, s)
 	if err != nil {
 		return Answer{}, err
 	}
-	address, keep, err := s.Upstream.Begin(ctx, UpstreamRequest{Request: request, Force: f.fresh(), Passive: f.passive()})
+	address, keep, err := s.Upstream.Begin(ctx, UpstreamRequest{Request: request, Force: f.fresh(), Passive: f.passive(),
+		Hint: f.hint})
 	if bad, refused := errors.AsType[*claims.Fault](err); refused {
 		return p.notSignedIn(ctx, f, s, bad)
 	}
@@ -229,9 +236,11 @@ func (p *IdP) leave(ctx context.Context, f *flow, s Source) (Answer, error) {
 	}
 	f.data.Upstream, f.sealed = &pendingUpstream{Source: s.Name, Keep: keep}, ""
 	if f.in.ID != "" {
-		page, err := p.keep(ctx, f)
-		if page != nil || err != nil {
-			return Answer{Page: page}, err
+		switch page, err := p.keep(ctx, f); {
+		case err != nil:
+			return Answer{}, err
+		case page != nil:
+			return p.unseen(ctx, f, Answer{Page: page})
 		}
 	} else if _, err := p.seal(f); err != nil {
 		return Answer{}, err
@@ -394,9 +403,9 @@ func (p *IdP) demands(ctx context.Context, w *flow, source Source) (Answer, erro
 		unmet = "the request asks for an authentication context that the token's acr and amr are not trusted for"
 	case w.fresh() && l.AuthTime == 0:
 		unmet = "the request asks for a new login (ForceAuthn), and the token has no auth_time"
-	// Whole seconds on both sides: that is all that auth_time has. The source's clock may be behind ours by the skew.
-	case w.fresh() && time.Unix(l.AuthTime, 0).Add(source.Skew).Unix() < w.in.CreatedAt.Unix():
-		unmet = "the request asks for a new login (ForceAuthn), and the token's auth_time is before it"
+	// Whole seconds on both sides: that is all that auth_time has.
+	case w.fresh() && time.Unix(l.AuthTime, 0).Add(source.behind()).Unix() < w.in.CreatedAt.Unix():
+		unmet = "the request asks for a new login (ForceAuthn), and the token's auth_time is before it by our clock"
 	}
 	if unmet == "" {
 		return Answer{}, nil
@@ -405,6 +414,15 @@ func (p *IdP) demands(ctx context.Context, w *flow, source Source) (Answer, erro
 		Fix: "have the application ask the person as the request wants it, and say so in acr, amr and auth_time"})
 	page, err := p.answerStatus(ctx, w, ReasonAuthnContext, "")
 	return Answer{Page: page}, err
+}
+
+// behind is how far the source's clock may be behind ours where a new login was asked for. A provider was asked with
+// prompt=login, which the person can take out of the address: a login from just before the request must not count then.
+func (s Source) behind() time.Duration {
+	if s.OpenID != nil {
+		return 0
+	}
+	return s.Skew
 }
 
 // noWayIn answers a request that neither a source nor a password may satisfy here.

@@ -13,6 +13,8 @@ type keptSet struct {
 	Issuer  string    `json:"issuer"`
 	Address string    `json:"address"`
 	Keys    []keptKey `json:"keys"`
+	// Document is what an OpenID provider said of itself, as it came: it is read by the same checks again.
+	Document []byte `json:"document,omitempty"`
 }
 
 type keptKey struct {
@@ -21,15 +23,15 @@ type keptKey struct {
 	Public []byte `json:"public"` // PKIX
 }
 
-// keeps tells whether a source's set is kept. What an OpenID provider says of itself is not: while it can't be
-// asked for that, it takes no code either.
-func (k *Keys) keeps(s *Source) bool { return k.o.Kept != nil && s.JWKS != "" }
+// keeps tells whether a source's set is kept. With it goes what an OpenID provider says of itself: after a start while
+// the provider is down, who signs out there is signed out here too, and the way to it is known when it is back.
+func (k *Keys) keeps(s *Source) bool { return k.o.Kept != nil && !s.pinned() }
 
 // keep keeps a set that was just fetched.
-func (k *Keys) keep(ctx context.Context, s *Source, keys []Key, fetched time.Time) {
+func (k *Keys) keep(ctx context.Context, s *Source, keys []Key, document []byte, fetched time.Time) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
-	content, err := packKeys(s, keys)
+	content, err := packKeys(s, keys, document)
 	if err == nil {
 		err = k.o.Kept.Keep(ctx, s.Name, content, fetched)
 	}
@@ -62,8 +64,9 @@ func (k *Keys) reload(ctx context.Context, s *Source) {
 	defer cancel()
 	content, fetched, err := k.o.Kept.Load(ctx, s.Name)
 	var keys []Key
+	var op *provider
 	if err == nil && !fetched.IsZero() {
-		if keys, err = unpackKeys(s, content); err != nil {
+		if keys, op, err = k.unpackKeys(s, content); err != nil {
 			err = fmt.Errorf("read the kept key set of source %s: %w", s.Name, err)
 		}
 	}
@@ -75,7 +78,7 @@ func (k *Keys) reload(ctx context.Context, s *Source) {
 	}
 	set.loaded = set.loaded || err == nil
 	if len(keys) > 0 && fetched.After(set.fetched) {
-		set.keys, set.fetched = keys, fetched
+		set.keys, set.op, set.fetched = keys, op, fetched
 	}
 	k.mu.Unlock()
 	if err != nil {
@@ -83,8 +86,8 @@ func (k *Keys) reload(ctx context.Context, s *Source) {
 	}
 }
 
-func packKeys(s *Source, keys []Key) ([]byte, error) {
-	kept := keptSet{Issuer: s.Issuer, Address: s.JWKS}
+func packKeys(s *Source, keys []Key, document []byte) ([]byte, error) {
+	kept := keptSet{Issuer: s.Issuer, Address: s.JWKS, Document: document}
 	for _, key := range keys {
 		public, err := x509.MarshalPKIXPublicKey(key.public)
 		if err != nil {
@@ -103,27 +106,32 @@ func packKeys(s *Source, keys []Key) ([]byte, error) {
 	return content, nil
 }
 
-// unpackKeys reads a set that is kept; none where it is of another address. Each key passes the checks of one that was
-// fetched.
-func unpackKeys(s *Source, content []byte) ([]Key, error) {
+// unpackKeys reads a set that is kept; none where it is of another address. Each key, and what a provider says of
+// itself, passes the checks of what was fetched, by the settings as they are now.
+func (k *Keys) unpackKeys(s *Source, content []byte) (all []Key, op *provider, err error) {
 	var kept keptSet
 	if err := json.Unmarshal(content, &kept); err != nil {
-		return nil, err
+		return nil, nil, fmt.Errorf("read JSON: %w", err)
 	}
-	if kept.Issuer != s.Issuer || kept.Address != s.JWKS {
-		return nil, nil
+	if kept.Issuer != s.Issuer || kept.Address != s.JWKS || (len(kept.Document) > 0) != (s.OpenID != nil) {
+		return nil, nil, nil
 	}
-	var all []Key
+	if s.OpenID != nil {
+		if op, err = parseProvider(kept.Document, k.clientOf(s).Check, s); err != nil {
+			return nil, nil, err
+		}
+	}
 	for _, one := range kept.Keys {
 		public, err := x509.ParsePKIXPublicKey(one.Public)
 		if err != nil {
-			return nil, fmt.Errorf("read a public key: %w", err)
+			return nil, nil, fmt.Errorf("read a public key: %w", err)
 		}
 		key, err := newKey(public, one.ID, one.Alg)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		all = append(all, key)
 	}
-	return distinct(all)
+	all, err = distinct(all)
+	return all, op, err
 }

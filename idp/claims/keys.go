@@ -35,7 +35,7 @@ type KeysOptions struct {
 	// Failed is called for each fetch that failed, and where a set could not be kept or loaded, for the log; nil: nothing
 	// is called.
 	Failed func(source string, err error)
-	// Kept keeps the sets of signed launches beyond the process; nil: they are in memory alone.
+	// Kept keeps the sets beyond the process; nil: they are in memory alone.
 	Kept Kept
 }
 
@@ -220,7 +220,7 @@ func (k *Keys) due(s *Source) bool {
 // fetch gets a key set and keeps it. One that can't be had leaves the last good one as it is.
 func (k *Keys) fetch(ctx context.Context, s *Source) {
 	began := k.o.Now() // what comes may be as old as that
-	keys, op, err := k.get(ctx, s)
+	keys, op, document, err := k.get(ctx, s)
 	k.mu.Lock()
 	set := k.sets[s.Name]
 	if set.err = err; err == nil {
@@ -232,7 +232,7 @@ func (k *Keys) fetch(ctx context.Context, s *Source) {
 		k.failed(s, err)
 		k.reload(ctx, s) // another replica may have been luckier
 	case k.keeps(s):
-		k.keep(ctx, s, keys, began)
+		k.keep(ctx, s, keys, document, began)
 	}
 }
 
@@ -242,24 +242,24 @@ func (k *Keys) failed(s *Source, err error) {
 	}
 }
 
-func (k *Keys) get(ctx context.Context, s *Source) (keys []Key, op *provider, err error) {
+func (k *Keys) get(ctx context.Context, s *Source) (keys []Key, op *provider, document []byte, err error) {
 	client, address := k.client, s.JWKS
 	if s.OpenID != nil {
 		// What a provider says of itself and its keys are had together and age together.
 		client = k.clientOf(s)
-		if op, err = discover(ctx, client, s); err != nil {
-			return nil, nil, err
+		if op, document, err = discover(ctx, client, s); err != nil {
+			return nil, nil, nil, err
 		}
 		address = op.keys
 	}
 	data, err := read(ctx, client, address)
 	if err != nil {
-		return nil, nil, fmt.Errorf("fetch the key set of source %s: %w", s.Name, err)
+		return nil, nil, nil, fmt.Errorf("fetch the key set of source %s: %w", s.Name, err)
 	}
 	if keys, err = parseJWKS(data); err != nil {
-		return nil, nil, fmt.Errorf("key set of source %s: %w", s.Name, err)
+		return nil, nil, nil, fmt.Errorf("key set of source %s: %w", s.Name, err)
 	}
-	return keys, op, nil
+	return keys, op, document, nil
 }
 
 func read(ctx context.Context, client *fetch.Client, address string) (_ []byte, err error) {

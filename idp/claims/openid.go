@@ -92,26 +92,26 @@ type provider struct {
 	inBody      bool // it takes the client's secret in the body alone
 }
 
-// discover asks a provider for what it says of itself.
-func discover(ctx context.Context, client *fetch.Client, s *Source) (*provider, error) {
+// discover asks a provider for what it says of itself. It returns the document too.
+func discover(ctx context.Context, client *fetch.Client, s *Source) (*provider, []byte, error) {
 	data, err := read(ctx, client, strings.TrimSuffix(s.Issuer, "/")+"/.well-known/openid-configuration")
 	if err != nil {
-		return nil, fmt.Errorf("discover the provider of source %s: %w", s.Name, err)
+		return nil, nil, fmt.Errorf("discover the provider of source %s: %w", s.Name, err)
 	}
-	p, err := parseProvider(data, client.Check, s.Issuer)
+	p, err := parseProvider(data, client.Check, s)
 	if err != nil {
-		return nil, fmt.Errorf("discover the provider of source %s: %w", s.Name, err)
+		return nil, nil, fmt.Errorf("discover the provider of source %s: %w", s.Name, err)
 	}
-	return p, nil
+	return p, data, nil
 }
 
-func parseProvider(data []byte, check func(string) error, issuer string) (*provider, error) {
+func parseProvider(data []byte, check func(string) error, s *Source) (*provider, error) {
 	o, err := readObject(data)
 	if err != nil {
 		return nil, fmt.Errorf("its document can't be read: %w", err)
 	}
 	// Exactly (Discovery 1.0 section 4.3): else one provider could speak for another.
-	if iss, _ := o["issuer"].(string); iss != issuer {
+	if iss, _ := o["issuer"].(string); iss != s.Issuer {
 		return nil, errors.New("its document has another issuer than the source: they have to be equal to the last slash")
 	}
 	var p provider
@@ -166,6 +166,10 @@ func texts(v any) (all []string, there bool) {
 // provider is what a source's provider says of itself.
 func (k *Keys) provider(ctx context.Context, s *Source) (*provider, *Fault) {
 	set := k.set(s)
+	if !set.loaded && set.fetched.IsZero() {
+		k.load(ctx, s)
+		set = k.set(s)
+	}
 	now := k.o.Now()
 	if set.op == nil || now.Sub(set.fetched) >= fetchAgain {
 		k.await(ctx, s)
@@ -183,8 +187,9 @@ func (k *Keys) provider(ctx context.Context, s *Source) (*provider, *Fault) {
 type Ask struct {
 	State, Nonce, Verifier string
 
-	Force   bool // a login there and now
-	Passive bool // without showing anything
+	Force   bool   // a login there and now
+	Passive bool   // without showing anything
+	Hint    string // the login name that the person has typed here; "": none
 }
 
 // Client is the bridge as a client of OpenID providers. It is safe for concurrent use, and keeps no token.
@@ -221,6 +226,10 @@ func (c *Client) Address(ctx context.Context, s *Source, a Ask) (string, *Fault)
 	}
 	if a.Passive {
 		options = append(options, oauth2.SetAuthURLParam("prompt", "none"))
+	}
+	if plain(a.Hint, maxText) {
+		// What was typed here is not typed there again (Core 1.0 section 3.1.2.1). It proves nothing.
+		options = append(options, oauth2.SetAuthURLParam("login_hint", a.Hint))
 	}
 	return s.OpenID.config(p).AuthCodeURL(a.State, options...), nil
 }
