@@ -125,7 +125,7 @@ var reasonTexts = map[string]ReasonText{
 	claims.ReasonProviderDown: {"The OpenID provider of a source can't be asked.",
 		"Look at the issuer and allow_private of the source, and whether the provider answers.", actRunCheck},
 	claims.ReasonCode: {"The OpenID provider does not take the code that it gave.",
-		"Look at client_id and client_secret_file of the source, and at the redirect URI that is registered.", actRunCheck},
+		"Look at client_id and at client_secret_file or client_key_file of the source, and at the redirect URI that is registered.", actRunCheck},
 	claims.ReasonNonce: {"The ID token was made for another request: its nonce is not ours.",
 		"Have the person start again. If it lasts, the provider leaves out the nonce, and can't be used.", NoAct},
 	claims.ReasonTokenHash: {"The ID token was made with another access token: its at_hash is not right.",

@@ -21,7 +21,8 @@ import (
 type OpenID struct {
 	ClientID     string
 	ClientSecret string
-	Redirect     string // our callback, which no other source has: so an answer says at which provider it was asked for
+	Key          *ClientKey // in place of ClientSecret
+	Redirect     string     // our callback, which no other source has: so an answer says at which provider it was asked for
 	Scopes       []string
 
 	// Identity is the claim of the ID token that says who somebody is: sub, or another one that never changes and is
@@ -66,8 +67,8 @@ func (u *OpenID) check() (faults []error) {
 	if !plain(u.ClientID, maxClientID) {
 		add("client_id: want a text of 1 to %d bytes", maxClientID)
 	}
-	if u.ClientSecret == "" {
-		add("client_secret: is missing")
+	if (u.ClientSecret == "") == (u.Key == nil) {
+		add("client_secret: want a secret or a private key, and not both")
 	}
 	if !plain(u.Identity, maxText) || slices.Contains(changing, u.Identity) {
 		add("identity %.60q: want a claim that never changes and is never given to somebody else, such as sub", u.Identity)
@@ -142,15 +143,35 @@ func parseProvider(data []byte, check func(string) error, s *Source) (*provider,
 	if methods, there := texts(o["code_challenge_methods_supported"]); there && !slices.Contains(methods, "S256") {
 		return nil, errors.New("it does not know PKCE with S256")
 	}
-	if methods, there := texts(o["token_endpoint_auth_methods_supported"]); there &&
-		!slices.Contains(methods, "client_secret_basic") {
-		if !slices.Contains(methods, "client_secret_post") {
-			return nil, errors.New("it takes a client's secret neither by client_secret_basic nor by client_secret_post")
-		}
-		p.inBody = true
+	if p.inBody, err = takesClient(o, s.OpenID.Key); err != nil {
+		return nil, err
 	}
 	p.namesItself, _ = o["authorization_response_iss_parameter_supported"].(bool)
 	return &p, nil
+}
+
+// takesClient tells whether a client proves itself in the body of a call. An error says that the provider takes no
+// proof that we can give.
+func takesClient(o map[string]any, key *ClientKey) (inBody bool, err error) {
+	methods, there := texts(o["token_endpoint_auth_methods_supported"])
+	if key != nil {
+		// Without a list it is client_secret_basic alone (Discovery 1.0 section 3).
+		if !slices.Contains(methods, privateKeyJWT) {
+			return false, errors.New("it does not take " + privateKeyJWT)
+		}
+		algs, there := texts(o["token_endpoint_auth_signing_alg_values_supported"])
+		if there && !slices.Contains(algs, key.alg) {
+			return false, fmt.Errorf("it takes no %s by %s, which the private key is for", privateKeyJWT, key.alg)
+		}
+		return true, nil
+	}
+	if !there || slices.Contains(methods, "client_secret_basic") {
+		return false, nil
+	}
+	if !slices.Contains(methods, "client_secret_post") {
+		return false, errors.New("it takes a client's secret neither by client_secret_basic nor by client_secret_post")
+	}
+	return true, nil
 }
 
 func texts(v any) (all []string, there bool) {
@@ -171,7 +192,8 @@ func (k *Keys) provider(ctx context.Context, s *Source) (*provider, *Fault) {
 		set = k.set(s)
 	}
 	now := k.o.Now()
-	if set.op == nil || now.Sub(set.fetched) >= fetchAgain {
+	// What was kept by a former process serves, once this one has tried to have it anew.
+	if set.op == nil || set.tried.IsZero() || now.Sub(set.fetched) >= fetchAgain {
 		k.await(ctx, s)
 		set = k.set(s)
 	}
@@ -225,6 +247,10 @@ func (c *Client) Address(ctx context.Context, s *Source, a Ask) (string, *Fault)
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	if a.Passive {
+		// A browser that finds nobody there would bring no answer, and the person would see the provider's error.
+		if set := c.keys.set(s); set.err != nil {
+			return "", fault(ReasonProviderDown, "the provider of source %s can't be asked: %s", s.Name, set.cause())
+		}
 		options = append(options, oauth2.SetAuthURLParam("prompt", "none"))
 	}
 	if plain(a.Hint, maxText) {
@@ -299,7 +325,11 @@ func (c *Client) Redeem(ctx context.Context, s *Source, a Ask, r Reply) (*Checke
 	}
 	client := c.keys.clientOf(s).HTTP()
 	ctx = oidc.ClientContext(ctx, client)
-	token, err := s.OpenID.config(p).Exchange(ctx, r.Code, oauth2.VerifierOption(a.Verifier))
+	proof, err := s.OpenID.proof(s, p, c.now())
+	if err != nil {
+		return nil, fault(ReasonCode, "the private key of source %s can't be used: %s", s.Name, err)
+	}
+	token, err := s.OpenID.config(p).Exchange(ctx, r.Code, append(proof, oauth2.VerifierOption(a.Verifier))...)
 	if err != nil {
 		return nil, refusedCode(s, err)
 	}

@@ -29,10 +29,31 @@ type SourceOpenID struct {
 	// Example: 6f0a4c3e-7b0f-4c52-9a4f-0d6f2b1f8f11
 	ClientID string `yaml:"client_id"`
 
+	// How the bridge proves itself at the provider: client_secret, by a secret that both have, or private_key_jwt, by a
+	// token that it signs with a private key, of which the provider has the public key alone.
+	// Default client_secret.
+	// Example: private_key_jwt
+	ClientAuth string `yaml:"client_auth"`
+
 	// A file with the client's secret.
-	// Required with type oidc.
+	// Required with type oidc, unless client_auth is private_key_jwt.
 	// Example: workforce_secret
 	ClientSecretFile string `yaml:"client_secret_file"`
+
+	// A file with the private key (PEM): one on P-256, which signs by ES256, or an RSA key of 2048 to 4096 bits (RS256).
+	// Required with client_auth private_key_jwt, and used for nothing else.
+	// Example: workforce_key.pem
+	ClientKeyFile string `yaml:"client_key_file"`
+
+	// The key id (kid) under which the provider has the public key.
+	// Default none: it finds the key by itself.
+	// Example: "2026-11"
+	ClientKeyID string `yaml:"client_key_id"`
+
+	// By what the signed token names the provider: issuer, or token_endpoint for providers that ask for it, such as Okta.
+	// Default issuer.
+	// Example: token_endpoint
+	ClientAudience string `yaml:"client_audience"`
 
 	// What is asked for. openid is among them; offline_access never is, since no token is kept.
 	// Default [openid, profile, email].
@@ -80,6 +101,7 @@ type SourceOpenID struct {
 	AllowPrivate []string `yaml:"allow_private"`
 
 	secret  Secret // what the file holds
+	key     *claims.ClientKey
 	private []netip.Prefix
 }
 
@@ -93,13 +115,22 @@ const (
 // openIDType is the type of a source with an OpenID provider.
 const openIDType = "oidc"
 
+// How the bridge proves itself, and by what it names the provider then.
+const (
+	bySecret       = "client_secret"
+	byPrivateKey   = "private_key_jwt"
+	audienceIssuer = "issuer"
+	audienceToken  = "token_endpoint"
+)
+
 // OpenIDPath is the path of a source's callback. Each source has its own, so that the answer of one provider is never
 // taken for that of another.
 func OpenIDPath(name string) string { return "/oidc/" + name + "/callback" }
 
 // newSourceOpenID has the defaults.
 func newSourceOpenID() SourceOpenID {
-	return SourceOpenID{Preset: presetGeneric, Scopes: []string{"openid", "profile", "email"}}
+	return SourceOpenID{Preset: presetGeneric, Scopes: []string{"openid", "profile", "email"}, ClientAuth: bySecret,
+		ClientAudience: audienceIssuer}
 }
 
 // signsIn tells whether a source has a sign-in of its own.
@@ -107,20 +138,32 @@ func (s Source) signsIn() bool { return s.LoginURL != "" || s.Type == openIDType
 
 // given tells whether somebody wrote something into the section.
 func (o SourceOpenID) given() bool {
-	return o.ClientID != "" || o.ClientSecretFile != "" || o.Preset != presetGeneric || o.Identity != "" ||
+	return o.ClientID != "" || o.ClientSecretFile != "" || o.ClientKeyFile != "" || o.ClientAuth != bySecret ||
+		o.ClientKeyID != "" || o.ClientAudience != audienceIssuer || o.Preset != presetGeneric || o.Identity != "" ||
 		o.HostedDomain != "" || len(o.Domains) > 0 || len(o.AllowPrivate) > 0
 }
 
-// resolveOpenID makes the name of the secret's file whole.
+// resolveOpenID makes the names of the files of secret and key whole.
 func (o *SourceOpenID) resolveOpenID(folder string) {
-	if o.ClientSecretFile != "" && !filepath.IsAbs(o.ClientSecretFile) {
-		o.ClientSecretFile = filepath.Join(folder, o.ClientSecretFile)
+	for _, file := range []*string{&o.ClientSecretFile, &o.ClientKeyFile} {
+		if *file != "" && !filepath.IsAbs(*file) {
+			*file = filepath.Join(folder, *file)
+		}
 	}
 }
 
-// readOpenID reads the file of the client's secret, and what else is not used as it is written.
+// readOpenID reads the files of the client's secret and key, and what else is not used as it is written.
 func (o *SourceOpenID) readOpenID(at string, f *faults) {
-	o.secret, o.private = "", nil
+	o.secret, o.key, o.private = "", nil, nil
+	if o.ClientKeyFile != "" {
+		data, err := ReadFile(o.ClientKeyFile, maxSecretFile)
+		if err != nil {
+			f.add(at+".client_key_file", o.ClientKeyFile+" can't be read: "+PlainCause(err), notReadable)
+		} else if o.key, err = claims.ParseClientKey(data, o.ClientKeyID, o.ClientAudience == audienceToken); err != nil {
+			f.add(at+".client_key_file", o.ClientKeyFile+": "+err.Error(), "make one: openssl genpkey -algorithm EC "+
+				"-pkeyopt ec_paramgen_curve:P-256 -out "+filepath.Base(o.ClientKeyFile))
+		}
+	}
 	if o.ClientSecretFile != "" {
 		data, err := ReadFile(o.ClientSecretFile, maxSecretFile)
 		if err != nil {
@@ -168,7 +211,7 @@ func checkOpenID(c *Config, at string, s Source, f *faults) {
 	}
 	at += ".oidc"
 	f.required(at+".client_id", o.ClientID, "what the provider has named the bridge")
-	f.required(at+".client_secret_file", o.ClientSecretFile, "workforce_secret")
+	o.checkClientAuth(at, f)
 	switch o.Preset {
 	case presetGeneric:
 		if s.Issuer == googleIssuer {
@@ -199,6 +242,34 @@ func checkOpenID(c *Config, at string, s Source, f *faults) {
 	}
 }
 
+// checkClientAuth checks by what the bridge proves itself.
+func (o SourceOpenID) checkClientAuth(at string, f *faults) {
+	const keys = "client_key_file, client_key_id and client_audience are for client_auth: " + byPrivateKey
+	switch o.ClientAuth {
+	case bySecret:
+		f.required(at+".client_secret_file", o.ClientSecretFile, "workforce_secret")
+		if o.ClientKeyFile != "" || o.ClientKeyID != "" || o.ClientAudience != audienceIssuer {
+			f.add(at+".client_auth", keys, "remove them, or write client_auth: "+byPrivateKey)
+		}
+	case byPrivateKey:
+		f.required(at+".client_key_file", o.ClientKeyFile, "workforce_key.pem")
+		if o.ClientSecretFile != "" {
+			f.add(at+".client_secret_file", "is for client_auth: "+bySecret, "remove it: the private key proves who asks")
+		}
+		if o.Preset == presetEntra {
+			f.add(at+".client_auth", "is "+byPrivateKey+", and Entra ID asks for the thumbprint of a certificate in the token, "+
+				"which is not sent", "use a client secret there")
+		}
+	default:
+		f.add(at+".client_auth", plaintext.Quote(o.ClientAuth)+" is no way to prove oneself", "write "+bySecret+" or "+
+			byPrivateKey)
+	}
+	if o.ClientAudience != audienceIssuer && o.ClientAudience != audienceToken {
+		f.add(at+".client_audience", plaintext.Quote(o.ClientAudience)+" is none", "write "+audienceIssuer+" or "+
+			audienceToken)
+	}
+}
+
 // checkDomains checks that a mail domain leads to one source.
 func checkDomains(c *Config, f *faults) {
 	taken := map[string]string{}
@@ -220,8 +291,9 @@ func (s Source) openID(name, publicURL string) *claims.OpenID {
 	}
 	o := s.OpenID
 	u := &claims.OpenID{
-		ClientID: o.ClientID, ClientSecret: string(o.secret), Redirect: strings.TrimSuffix(publicURL, "/") + OpenIDPath(name),
-		Scopes: o.Scopes, Identity: o.Identity, Passive: o.Passive, UnverifiedMail: o.UnverifiedMail, Logout: o.Logout,
+		ClientID: o.ClientID, ClientSecret: string(o.secret), Key: o.key,
+		Redirect: strings.TrimSuffix(publicURL, "/") + OpenIDPath(name),
+		Scopes:   o.Scopes, Identity: o.Identity, Passive: o.Passive, UnverifiedMail: o.UnverifiedMail, Logout: o.Logout,
 		AllowPrivate: o.private,
 	}
 	if u.Identity == "" {

@@ -1,6 +1,11 @@
 package config_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -42,10 +47,30 @@ func secretFile(t *testing.T, folder, name string) {
 	}
 }
 
+// clientKey writes a private key by which a client proves itself.
+func clientKey(t *testing.T, folder, name string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+	if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestOpenIDSourcesChecked(t *testing.T) {
 	folder := t.TempDir()
 	secretFile(t, folder, "secret")
 	pinned(t, folder, "a.pem")
+	clientKey(t, folder, "key.pem")
+	byKey := "  work:\n    type: oidc\n    issuer: https://id.test\n    oidc:\n      client_id: c\n" +
+		"      client_auth: private_key_jwt\n"
 	source := func(name, issuer, more string) string {
 		return "  " + name + ":\n    type: oidc\n    issuer: " + issuer +
 			"\n    oidc:\n      client_id: c\n      client_secret_file: secret\n" + more
@@ -56,6 +81,7 @@ func TestOpenIDSourcesChecked(t *testing.T) {
 		"plain":  good,
 		"entra":  source("work", tenant, "      preset: entra\n"),
 		"google": source("work", "https://accounts.google.com", "      preset: google\n      hosted_domain: a.test\n"),
+		"key":    byKey + "      client_key_file: key.pem\n      client_key_id: one\n      client_audience: token_endpoint\n",
 		"two":    good + source("other", "https://other.test", "      domains: [a.test]\n"),
 	} {
 		cfg, faults := sourceFaults(t, folder, "sources:\n"+text)
@@ -105,6 +131,18 @@ func TestOpenIDSourcesChecked(t *testing.T) {
 		"private":       {good + "      allow_private: [10.0.0.1]\n", "no CIDR range"},
 		"host bits":     {good + "      allow_private: [10.0.0.1/8]\n", "no CIDR range"},
 		"mail domain":   {good + "      domains: ['@A.test']\n", "no mail domain"},
+		"no key":        {byKey, "client_key_file"},
+		"no such key":   {byKey + "      client_key_file: none\n", "can't be read"},
+		"a public key":  {byKey + "      client_key_file: a.pem\n", "no private key"},
+		"no PEM":        {byKey + "      client_key_file: secret\n", "one private key in PEM"},
+		"key and secret": {byKey + "      client_key_file: key.pem\n      client_secret_file: secret\n",
+			"is for client_auth: client_secret"},
+		"a key beside": {good + "      client_key_file: key.pem\n", "are for client_auth: private_key_jwt"},
+		"client_auth":  {good + "      client_auth: tls_client_auth\n", "no way to prove oneself"},
+		"audience": {byKey + "      client_key_file: key.pem\n      client_audience: both\n",
+			"write issuer or token_endpoint"},
+		"key at Entra": {strings.Replace(byKey, "https://id.test", tenant, 1) +
+			"      client_key_file: key.pem\n      preset: entra\n", "thumbprint of a certificate"},
 		"one domain": {good + "      domains: [a.test]\n" + source("x", "https://x.test", "      domains: [a.test]\n"),
 			"stands at"},
 		"oidc for a launch": {"  portal:\n    issuer: https://a.test\n    keys: [a.pem]\n    oidc:\n      client_id: c\n",

@@ -1,6 +1,13 @@
 package e2e_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"database/sql"
+	"encoding/base64"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -113,12 +120,19 @@ func TestBrowserOpenID(t *testing.T) {
 	d.press("I am Olga")
 	d.sees("Olga Orlova", books)
 
-	// Down: who has a session goes on, others get a page that names the provider.
+	// Down: who has a session goes on. Where the provider is, is known after a start as well; where it is not, people
+	// get a page that names it.
 	op.ask("down", map[string]any{"is": true})
 	w.stop(t)
 	w.start(t)
 	d.open(w.launch(books))
 	d.sees("Olga Orlova", books)
+	if at := newClient(t).get(w.launch(books) + "?source=workforce").URL; !strings.HasPrefix(at.String(), op.issuer) {
+		t.Errorf("after a start, with the provider down, a browser is at %s", at)
+	}
+	w.stop(t)
+	w.forgetProvider(t)
+	w.start(t)
 	e := newBrowser(t)
 	e.open(w.launch(books) + "?source=workforce")
 	e.sees("Workforce can't sign you in at present")
@@ -151,6 +165,79 @@ func (w *world) answerOf(c *client) string {
 		w.t.Fatalf("the provider leads to %s", answer)
 	}
 	return answer
+}
+
+// forgetProvider removes what is kept of what a provider said of itself.
+func (w *world) forgetProvider(t testing.TB) {
+	t.Helper()
+	db, err := sql.Open("sqlite3", "file:"+filepath.Join(w.dir, "data", "ssobridge.db")+"?_busy_timeout=10000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	if _, err := db.Exec("DELETE FROM source_keys"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestOpenIDPrivateKey (ID-78): the bridge proves itself to the provider by a private key, and by no other.
+func TestOpenIDPrivateKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, setting{})
+	op := withWorkforce(t, w, "", "")
+	jwk := map[string]string{}
+	for _, name := range []string{"workforce", "another"} {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		der, err := x509.MarshalPKCS8PrivateKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+		if err := os.WriteFile(filepath.Join(w.dir, name+"_key.pem"), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if name == "workforce" {
+			point, err := key.PublicKey.Bytes()
+			if err != nil {
+				t.Fatal(err)
+			}
+			b64 := base64.RawURLEncoding.EncodeToString
+			jwk = map[string]string{"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "x": b64(point[1:33]),
+				"y": b64(point[33:])}
+		}
+	}
+	op.ask("register", map[string]any{"client": map[string]any{
+		"client_id": "ssobridge", "token_endpoint_auth_method": "private_key_jwt",
+		"token_endpoint_auth_signing_alg": "ES256", "jwks": map[string]any{"keys": []any{jwk}},
+		"redirect_uris": []string{w.url + "/oidc/workforce/callback"}}})
+	file := filepath.Join(w.dir, "ssobridge.yaml")
+	with := func(was, now string) {
+		t.Helper()
+		w.stop(t)
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(strings.Replace(string(text), was, now, 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		w.start(t)
+	}
+	with("client_secret_file: workforce_secret", "client_auth: private_key_jwt\n      client_key_file: workforce_key.pem")
+	c := newClient(t)
+	c.deliver(c.get(w.answerOf(c))).says("Olga Orlova", books)
+	with("client_key_file: workforce_key.pem", "client_key_file: another_key.pem")
+	d := newClient(t)
+	d.get(w.answerOf(d)).status(http.StatusForbidden)
+	if !eventually(func() bool { return strings.Contains(w.out.String(), `"oidc_code"`) }) {
+		t.Error("the log has no oidc_code")
+	}
+	if strings.Contains(w.out.String(), "client_assertion") {
+		t.Error("the log has a proof")
+	}
 }
 
 // TestOpenIDAnswers: what comes to the callback from another browser, twice, for another source, or made up.
@@ -333,5 +420,5 @@ func TestOpenIDPassive(t *testing.T) {
 	op.ask("down", map[string]any{"is": true})
 	w.stop(t)
 	w.start(t)
-	c.deliver(c.get(passive)).says("status:Responder")
+	c.deliver(c.get(passive)).says("NoPassive")
 }
