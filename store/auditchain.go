@@ -161,8 +161,14 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 			return c, err
 		}
 		head, look.first = some[len(some)-1].Link, 0
+		c.Head = head
+		for _, l := range some {
+			if l.foreign != nil {
+				c.Foreign = append(c.Foreign, *l.foreign)
+			}
+		}
 	}
-	c.Head = head
+	c.Before = look.before
 	if c.More {
 		a.db.chaining.Store(full + 1)
 	}
@@ -173,7 +179,7 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 type newLink struct {
 	Link
 	salt    []byte
-	foreign int
+	foreign *ForeignEvent // nil: it is one of ours
 }
 
 // nextLinks reads a batch of the events that are not in the chain, back behind the last one that is, and makes their
@@ -207,14 +213,12 @@ func (a *Audit) nextLinks(ctx context.Context, back int64, c *Chained) (links []
 		next := newLink{Link: Link{Seq: last.Seq + 1, Event: e.ID, At: e.At, Action: e.Action,
 			Content: contentHash(e.Event, salt)}, salt: salt}
 		if why != "" {
-			next.Content, next.foreign = foreignHash(e.Event, salt), 1
-			c.Foreign = append(c.Foreign, ForeignEvent{e.ID, e.At, e.Action, why})
+			next.Content, next.foreign = foreignHash(e.Event, salt), &ForeignEvent{e.ID, e.At, e.Action, why}
 		}
 		next.Hash = next.hash(last.Hash)
 		last = next.Link
 		links = append(links, next)
 	}
-	c.Before = look.before
 	return links, look, nil
 }
 
@@ -236,10 +240,14 @@ func addLinks(ctx context.Context, tx querier, head Link, links []newLink, vouch
 	}
 	inserts := make([]step, len(links))
 	for i, l := range links {
+		foreign := 0
+		if l.foreign != nil {
+			foreign = 1
+		}
 		inserts[i] = step{
 			text: `
 				INSERT INTO audit_chain (seq, event, at, action, salt, content, hash, foreign_event) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
-			args: []any{l.Seq, l.Event, micros(l.At), l.Action, l.salt, l.Content, l.Hash, l.foreign},
+			args: []any{l.Seq, l.Event, micros(l.At), l.Action, l.salt, l.Content, l.Hash, foreign},
 		}
 	}
 	return inSteps(ctx, tx, inserts...)

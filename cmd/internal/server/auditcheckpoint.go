@@ -61,11 +61,11 @@ func (p *App) checkpointOnce(ctx context.Context, holder string) error {
 	var head store.Link
 	for more := true; more && ctx.Err() == nil; {
 		c, err := p.Store.Audit().Chain(ctx)
+		p.foreignEvents(c) // also where the rest did not come into the chain
 		if err != nil {
 			return err
 		}
 		head, more = c.Head, c.More
-		p.foreignEvents(c)
 	}
 	p.reportForeign(ctx)
 	switch sealed, err := p.Store.Audit().LastCheckpoint(ctx); {
@@ -170,18 +170,15 @@ func appendCheckpoint(file string, s store.Checkpoint) error {
 // chainAll puts the audit events that wait into the chain. A running replica may do the same.
 func (p *App) chainAll(ctx context.Context) error {
 	for {
-		switch c, err := p.Store.Audit().Chain(ctx); {
+		c, err := p.Store.Audit().Chain(ctx)
+		p.foreignEvents(c) // also where the rest did not come into the chain
+		switch {
 		case errors.Is(err, store.ErrConflict):
 		case err != nil:
 			return err
-		case len(c.Foreign) > 0 || c.Before > 0:
-			p.foreignEvents(c)
-			fallthrough
-		default:
-			if !c.More {
-				p.reportForeign(ctx)
-				return nil
-			}
+		case !c.More:
+			p.reportForeign(ctx)
+			return nil
 		}
 		if err := ctx.Err(); err != nil {
 			return err
