@@ -68,7 +68,8 @@ func (b *bench) measureSigned(ctx context.Context) error {
 	times := func(t turn) float64 { return float64(t.signed.each) / float64(t.launch.each) }
 	m := median(turns, times)
 	b.report.note("processor time of a signed launch, own subject, ES256",
-		"%s (of a launch: %s; %.0f a second; %d turns, %d repeated)", ms(m.signed.each), ms(m.launch.each), m.signed.rate, len(turns), again)
+		"%s (of a launch: %s; %.0f a second; %d turns, %d repeated)",
+		ms(m.signed.each), ms(m.launch.each), m.signed.rate, len(turns), again)
 	from := len(b.report.lines)
 	b.report.figure(signedLaunch, times(m))
 	if why != "" {
