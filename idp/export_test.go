@@ -78,3 +78,6 @@ const MaxWaitingBlock = maxWaitingBlock
 
 // Codes are the reasons that a reference can carry, and how many numbers there are for them.
 func Codes() (all []string, numbers int) { return codes, maxCodes }
+
+// NewSessionIndex is the SessionIndex of an assertion.
+var NewSessionIndex = newSessionIndex

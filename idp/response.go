@@ -2,6 +2,7 @@ package idp
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"io"
@@ -44,11 +45,9 @@ func (p *IdP) success(ctx context.Context, by *saml.Signer, o responseParams, s 
 	if out.assertionID, err = p.messageID(); err != nil {
 		return signedResponse{}, err
 	}
-	var index [16]byte
-	if _, err := io.ReadFull(p.o.Random, index[:]); err != nil {
-		return signedResponse{}, fmt.Errorf("read randomness for a session index: %w", err)
+	if out.sessionIndex, err = newSessionIndex(p.o.Random, out.at); err != nil {
+		return signedResponse{}, err
 	}
-	out.sessionIndex = hex.EncodeToString(index[:])
 	signed, err := by.Response(ctx, p.responseOf(out, o), p.assertionOf(out, o, s, r), saml.Protection{
 		SignAssertion: o.sp.SignAssertion, SignResponse: o.sp.SignResponse, Recipient: o.sp.recipient, Random: p.o.Random,
 		Keep: o.capture,
@@ -109,4 +108,15 @@ func (sp *serviceProvider) life() time.Duration {
 		return saml.MaxLifetime
 	}
 	return sp.Lifetime
+}
+
+// newSessionIndex is another one for each assertion: the time, which the assertion says anyway, and 96 random bits. So
+// the sign-ins of a session stand in the store in their order, and the next one writes to the page of the one before.
+func newSessionIndex(random io.Reader, at time.Time) (string, error) {
+	var index [16]byte
+	if _, err := io.ReadFull(random, index[:]); err != nil {
+		return "", fmt.Errorf("read randomness for a session index: %w", err)
+	}
+	binary.BigEndian.PutUint32(index[:], uint32(at.Unix())) //nolint:gosec // G115: it begins anew in 2106, and still differs
+	return hex.EncodeToString(index[:]), nil
 }
