@@ -88,6 +88,30 @@ func TestMoveLost(t *testing.T) {
 	}
 }
 
+// TestPlanOfLostMove: while a move is lost, the users of the former id are no leavers, whom an administrator would
+// delete, and nobody is planned anew.
+func TestPlanOfLostMove(t *testing.T) {
+	from := newWorld(t, settings{})
+	from.mapGroup(group("sales"), harbour)
+	stop := from.run()
+	expect(t, from.decide(person("jane", group("sales"))), provisioning.Granted, "")
+	stop()
+	moveJane(from, "source-portal.jane")
+	words, err := from.db.Revocations().After(t.Context(), 0, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newPlanWorld(t, []directory.Entry{person("jane", group("sales")), person("john", group("sales")),
+		person("source-portal.jane", group("sales"))})
+	w.maps("sales", harbour, store.AccountManager)
+	w.row("jane", harbour, store.Active)
+	if _, err := w.db.Revocations().Settle(t.Context(), store.Settlement{Words: words,
+		Event: store.Event{Action: "test"}}); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "plan", w.lines(w.plan().ID), "create john "+string(harbour)+" account_manager")
+}
+
 // TestMovedConflict: the user that Constant Contact has already is the moved person's own, made under their former id.
 // While the ledger may have forgotten that, it is taken as theirs; else an administrator is told whose it may be.
 func TestMovedConflict(t *testing.T) {

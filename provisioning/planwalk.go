@@ -39,7 +39,7 @@ func (s *Service) walkPeople(
 		if err := s.rowsOf(ctx, waiting, rows); err != nil {
 			return err
 		}
-		here, err := s.unmoved(ctx, waiting)
+		here, err := s.unmoved(ctx, waiting, rows)
 		if err != nil {
 			return err
 		}
@@ -93,8 +93,10 @@ func (s *Service) walkPeople(
 	return walked, nil
 }
 
-// unmoved are those of a page who were not moved to a source: the directory gives the others nothing any more.
-func (s *Service) unmoved(ctx context.Context, people []visited) ([]visited, error) {
+// unmoved are those of a page who were not moved to a source: the directory gives the others nothing any more. Whose
+// move a restored backup has lost keeps the users that they have, so that nobody is asked to delete these, and gets no
+// other ones.
+func (s *Service) unmoved(ctx context.Context, people []visited, rows map[userID]store.SSOUser) ([]visited, error) {
 	ids := make([]store.PersonID, len(people))
 	for i, v := range people {
 		ids[i] = store.PersonID(v.person.ID)
@@ -103,9 +105,24 @@ func (s *Service) unmoved(ctx context.Context, people []visited) ([]visited, err
 	if err != nil {
 		return nil, fmt.Errorf("look who was moved to a source: %w", err)
 	}
-	return slices.DeleteFunc(slices.Clone(people), func(v visited) bool {
-		return moved[store.PersonID(v.person.ID)] != ""
-	}), nil
+	here := make([]visited, 0, len(people))
+	for _, v := range people {
+		id := store.PersonID(v.person.ID)
+		switch to := moved[id]; {
+		case to.Lost():
+			v.hits = slices.Clone(v.hits)
+			for i, hits := range v.hits {
+				v.hits[i] = slices.DeleteFunc(slices.Clone(hits), func(h mapping.Hit) bool {
+					_, there := rows[userID{id, h.Account}]
+					return !there
+				})
+			}
+		case to != "":
+			continue
+		}
+		here = append(here, v)
+	}
+	return here, nil
 }
 
 // rowsOf reads what the ledger has of these people into rows.

@@ -37,9 +37,8 @@ const (
 )
 
 // ParseClientKey reads a private key (PEM: PKCS #8, PKCS #1 or SEC 1): one on P-256, which signs by ES256, or an RSA
-// key of 2048 to 4096 bits, which signs by RS256. id is the kid under which the provider has the public key; "": it has it
-// without. atToken has proofs name the provider by its token endpoint, for providers that don't know themselves by
-// their issuer there.
+// key of 2048 to 4096 bits, which signs by RS256. id is the kid under which the provider has the public key; "": it has
+// it without. atToken has proofs name the provider by its token endpoint, for providers that don't take their issuer.
 func ParseClientKey(data []byte, id string, atToken bool) (*ClientKey, error) {
 	if id != "" && !plain(id, maxText) {
 		return nil, fmt.Errorf("the key's id has more than %d bytes, or control characters", maxText)

@@ -22,8 +22,9 @@ type OpenID struct {
 	ClientID     string
 	ClientSecret string
 	Key          *ClientKey // in place of ClientSecret
-	Redirect     string     // our callback, which no other source has: so an answer says at which provider it was asked for
-	Scopes       []string
+	// Redirect is our callback, which no other source has: so an answer says at which provider it was asked for.
+	Redirect string
+	Scopes   []string
 
 	// Identity is the claim of the ID token that says who somebody is: sub, or another one that never changes and is
 	// never given to somebody else.
