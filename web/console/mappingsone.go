@@ -19,7 +19,24 @@ func mappingPath(id int64) string { return mappingsPath + "/of/" + strconv.Forma
 // versionRow is one entry of a history.
 type versionRow struct {
 	store.MappingVersion
-	Who string
+	Who    string
+	ByName string // of who did it; "" for a command, and for somebody whose name is not known
+}
+
+// versionRows say who did what, by name.
+func (k *Console) versionRows(r *request, history []store.MappingVersion) ([]versionRow, error) {
+	rows, actors := make([]versionRow, 0, len(history)), make([]store.PersonID, 0, len(history))
+	for _, h := range history {
+		actors = append(actors, store.PersonID(h.By))
+	}
+	names, err := k.People.Names(r.ctx(), r.scope(), actors)
+	if err != nil {
+		return nil, err
+	}
+	for _, h := range history {
+		rows = append(rows, versionRow{h, mapping.Describe(h.State), names[store.PersonID(h.By)]})
+	}
+	return rows, nil
 }
 
 type mappingView struct {
@@ -53,8 +70,8 @@ func (k *Console) showMapping(r *request, status int, f form, effects *effectsVi
 	if err != nil {
 		return err
 	}
-	for _, h := range history {
-		v.History = append(v.History, versionRow{h, mapping.Describe(h.State)})
+	if v.History, err = k.versionRows(r, history); err != nil {
+		return err
 	}
 	m, err := k.Mappings.Get(r.ctx(), admin.Everything(), id)
 	switch {
@@ -194,9 +211,9 @@ func (k *Console) mappingHistory(r *request) error {
 	if err != nil {
 		return err
 	}
-	var rows []versionRow
-	for _, h := range history {
-		rows = append(rows, versionRow{h, mapping.Describe(h.State)})
+	rows, err := k.versionRows(r, history)
+	if err != nil {
+		return err
 	}
 	first, next := "", ""
 	if before > 0 {

@@ -132,6 +132,7 @@ func TestConsoleMappings(t *testing.T) {
 	b.sees("History")
 	b.inspect("mappings-one")
 	b.open(w.url + "/admin/mappings/history")
+	b.sees("Alice Anders")
 	b.inspect("mappings-history")
 	b.open(w.url + "/admin/mappings/import")
 	b.inspect("mappings-import")
