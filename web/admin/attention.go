@@ -109,6 +109,9 @@ func (a Attention) List(ctx context.Context, s Scope, now ProvisioningStatus) (a
 func healthNeeds(h Health) (all []Need) {
 	for _, part := range h.Parts {
 		for _, f := range part.Findings {
+			if f.Detail == "" && explained(part.Findings) {
+				continue // it is what another one has led to
+			}
 			actless := f.Act == NoAct || f.Act == TryLater || f.Act == RunCheck
 			// That provisioning is paused is named by itself.
 			if f.Level == Failure || !actless && part.Part != PartProvisioning {
@@ -119,4 +122,9 @@ func healthNeeds(h Health) (all []Need) {
 	}
 	slices.SortStableFunc(all, func(a, b Need) int { return cmp.Compare(b.Level, a.Level) })
 	return all
+}
+
+// explained tells whether one of the findings of a part says what has failed.
+func explained(all []Finding) bool {
+	return slices.ContainsFunc(all, func(f Finding) bool { return f.Level == Failure && f.Detail != "" })
 }

@@ -114,7 +114,7 @@ func ExpiryFinding(e Expiry, now time.Time) Finding {
 	case Signing, ForMetadata:
 		f.Act = RollOverKey
 	case "sp_signing", "sp_encryption":
-		f.Hint = "ask the service provider for its new certificate"
+		f.Hint, f.Act = "ask the service provider for its new certificate", ShowProvider
 	case "sp_metadata":
 		f.Act = RefreshProvider
 	default:

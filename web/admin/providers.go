@@ -227,18 +227,25 @@ func (p Providers) Findings(ctx context.Context) []Finding {
 		return []Finding{found(name, err)}
 	}
 	var all []Finding
-	enabled := 0
+	enabled, off := 0, ""
 	for _, sp := range list {
-		if sp.Enabled && sp.Kind == store.ConstantContact {
+		switch {
+		case sp.Kind != store.ConstantContact:
+		case sp.Enabled:
 			enabled++
+		default:
+			off = sp.EntityID
 		}
 		all = append(all, p.findingsOf(sp)...)
 	}
-	switch enabled {
-	case 0:
+	switch {
+	case enabled == 1:
+	case enabled == 0 && off != "":
+		all = append(all, Finding{Name: name, Level: Failure, Act: SetProvider, About: off,
+			Detail: "Constant Contact is registered and switched off, so nobody can sign in there"})
+	case enabled == 0:
 		all = append(all, Finding{Name: name, Level: Failure, Detail: "Constant Contact is not registered",
 			Act: AddConstantContact})
-	case 1:
 	default:
 		all = append(all, Finding{
 			Name: name, Level: Warning, Act: RemoveProvider,

@@ -264,6 +264,9 @@ func directoryFindings(steps []directory.Step) []Finding {
 		switch {
 		case step.Err != nil:
 			f = found(f.Name, step.Err)
+			if f.Detail == "" && !step.Person { // the diagnosis has no secret, and nobody's name
+				f.Detail = directory.Diagnose(step.Err).Text
+			}
 			if step.Server != "" && whole > 0 { // sign-ins go on by the others
 				f.Level, f.Detail = Warning, cmp.Or(f.Detail, step.Err.Error())
 			}
