@@ -22,21 +22,22 @@ const Path = "/api/v1"
 
 // Options for New. All are required but Logger.
 type Options struct {
-	Tokens    admin.Tokens
-	Status    admin.Status
-	Plans     admin.Plans
-	Accounts  admin.ClientAccounts
-	Mappings  admin.Mappings
-	People    admin.People
-	Users     admin.Users
-	Sessions  admin.Sessions
-	Lockouts  admin.Lockouts
-	Providers admin.Providers
-	Keys      admin.Keys
-	Factors   admin.Factors
-	Notices   admin.Notices
-	Traces    admin.Traces
-	Audit     admin.Audit
+	Tokens     admin.Tokens
+	Status     admin.Status
+	Plans      admin.Plans
+	Accounts   admin.ClientAccounts
+	SelfOrders admin.SelfOrders
+	Mappings   admin.Mappings
+	People     admin.People
+	Users      admin.Users
+	Sessions   admin.Sessions
+	Lockouts   admin.Lockouts
+	Providers  admin.Providers
+	Keys       admin.Keys
+	Factors    admin.Factors
+	Notices    admin.Notices
+	Traces     admin.Traces
+	Audit      admin.Audit
 
 	Ordered func()            // called when a client account was ordered, so that the call is made soon
 	Answers *store.APIAnswers // to requests with an Idempotency-Key

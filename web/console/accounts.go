@@ -19,6 +19,8 @@ func (k *Console) accountsRoutes() []route {
 		post("/admin/accounts/refresh", idp.Operator, k.refreshAccounts),
 		get(adoptionPath, idp.Viewer, k.adoption),
 		get(adoptionPath+"/file", idp.Viewer, k.exportAdoption),
+		get(ordersPath, idp.Viewer, k.selfOrders),
+		post(ordersPath+"/:id", idp.Admin, k.decideSelfOrder).fresh(),
 		get(webhooksPath, idp.Operator, k.webhooks),
 		post(webhooksPath, idp.Admin, k.changeWebhook).fresh(),
 		get("/admin/accounts/new", idp.Admin, k.newAccount).fresh(),

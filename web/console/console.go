@@ -30,6 +30,7 @@ type Options struct {
 	Keys           admin.Keys
 	Users          admin.Users
 	ClientAccounts admin.ClientAccounts
+	SelfOrders     admin.SelfOrders
 	Webhooks       admin.Webhooks
 	Attention      admin.Attention
 	Factors        admin.Factors

@@ -15,6 +15,7 @@ var pageTests = map[string]func(*testing.T){
 	"Mappings":        TestConsoleMappings,
 	"NamedGroups":     TestConsoleNamedGroups,
 	"Notices":         TestConsoleNotices,
+	"Orders":          TestConsoleOrdersOfPeople,
 	"Overview":        TestConsoleOverview,
 	"Passkey":         TestBrowserPasskey,
 	"People":          TestConsolePeople,

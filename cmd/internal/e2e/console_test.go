@@ -69,6 +69,9 @@ func (w *world) actsNameTheirOrigin(t testing.TB) {
 		if e.Action == "create-user-wanted" && strings.HasPrefix(e.Reason, "plan") {
 			continue // the worker's, of a plan that the person started: the event of that names where it came from
 		}
+		if strings.HasPrefix(e.Actor, store.SelfOrderPrefix) {
+			continue // the worker's, of an order that a person made: the event of that names where it came from
+		}
 		if e.Ref == "" || e.Address == "" {
 			t.Errorf("an act of a person does not say where it came from: %s", line)
 		}

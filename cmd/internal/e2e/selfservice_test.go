@@ -283,3 +283,30 @@ func TestSelfServiceKilledAtEachStep(t *testing.T) {
 		})
 	}
 }
+
+// An administrator approves and refuses in the console; axe looks at the page. REST-21
+func TestConsoleOrdersOfPeople(t *testing.T) {
+	t.Parallel()
+	s := selfService(t, "self_service.approval=true")
+	w := newConsoleWorld(t, s)
+	ordered := func(login, organization string) *client {
+		c := newClient(t)
+		c.orders(c.login(c.get(w.url+"/order"), login, password), organization).says("waits for approval")
+		return c
+	}
+	bob := ordered("bob", "Bob Books")
+	heidi := ordered("heidi", "Heidi <Books>")
+	b := newBrowser(t)
+	const page = "/admin/accounts/orders"
+	b.open(w.url + page)
+	b.login(consoleAdmin, password)
+	b.sees("Waiting for approval", "Bob Books", "Heidi <Books>")
+	b.inspect("accounts-orders")
+	b.press("Approve order")
+	b.sees("The order is approved.")
+	bob.becomes(bob.get(w.url + "/order"))
+	b.press("Refuse order")
+	b.sees("The order is refused.", "No order waits for approval.", "Was refused by an administrator")
+	b.inspect("accounts-orders")
+	heidi.get(w.url + "/order?n=2").says("was not approved")
+}
