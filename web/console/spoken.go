@@ -42,6 +42,9 @@ const (
 	spokenDepth  = 4
 )
 
+// named are patterns of a kind of thing and its id. They must not take a whole sentence that begins with it.
+var named = regexp.MustCompile(`^(service provider|source|mapping|group) %s$`)
+
 // loadSpoken reads what there is in one language; nil for the language that Go speaks.
 func loadSpoken(lang string) (*spoken, error) {
 	if lang == languages[0] {
@@ -93,7 +96,11 @@ func (s *spoken) add(english, text string) {
 		s.whole[english] = text
 		return
 	}
-	expression := strings.ReplaceAll(regexp.QuoteMeta(english), "%s", "(.*?)")
+	value := "(.*?)"
+	if named.MatchString(english) {
+		value = `(\S*)`
+	}
+	expression := strings.ReplaceAll(regexp.QuoteMeta(english), "%s", value)
 	s.patterns = append(s.patterns, spokenPattern{
 		regexp.MustCompile("(?s)^" + expression + "$"), text, len(strings.ReplaceAll(english, "%s", "")),
 	})

@@ -110,9 +110,11 @@ func TestSpokenSentences(t *testing.T) {
 		"there is no key \"a\": choose signing or metadata":  "no hay ninguna clave \"a\": elija signing o metadata",
 		"No mapping applies to the person. The directory returned 3 groups.": "Ninguna asignación se aplica a la persona. " +
 			"El directorio devolvió 3 grupos.",
-		"error 49, data 52e":               "error 49, data 52e",
-		"":                                 "",
-		strings.Repeat("renew it; ", 1000): strings.Repeat("renew it; ", 1000),
+		"mapping 3 is blue, and group x is":   "mapping 3 is blue, and group x is",
+		"Service provider https://a.example/": "Proveedor de servicios https://a.example/",
+		"error 49, data 52e":                  "error 49, data 52e",
+		"":                                    "",
+		strings.Repeat("renew it; ", 1000):    strings.Repeat("renew it; ", 1000),
 	} {
 		if got := s.say(english); got != want {
 			t.Errorf("%.80q is %.200q, want %.200q", english, got, want)
