@@ -18,6 +18,10 @@ import (
 
 const (
 	sqliteReaders = 8
+	// The caches of pages, in KB for each connection. What a reader has in its own goes with the next commit, so a large
+	// one of each would be memory alone: whatever one of them has walked through stays there until then.
+	readerCache = "1000"
+	writerCache = "4000"
 	// busyTimeout is how long one attempt waits for another process's write.
 	busyTimeout = 5 * time.Second
 	// lockPatience is how long Open waits for another process's migration or restore.
@@ -79,7 +83,8 @@ func openSQLite(ctx context.Context, path string, o Options) (_ *sqlite, upgrade
 	if upgraded, err = migrateSQLite(ctx, path, s.writer, o); err != nil {
 		return nil, false, err
 	}
-	if s.read, err = sql.Open("sqlite3", sqliteDSN(path, "rw", "_query_only=true")); err != nil {
+	readers := sqliteDSN(path, "rw", "_query_only=true", "_cache_size=-"+readerCache)
+	if s.read, err = sql.Open("sqlite3", readers); err != nil {
 		return nil, false, err
 	}
 	s.read.SetMaxOpenConns(sqliteReaders)
@@ -104,7 +109,6 @@ func sqliteDSN(path, mode string, more ...string) string {
 		"_journal_mode=WAL",
 		"_synchronous=FULL", // a commit that was answered survives a power cut
 		"_foreign_keys=true",
-		"_cache_size=-4000", // KB for each connection
 		"_stmt_cache_size=64",
 	}, more...), "&")
 	return u.String()
@@ -113,7 +117,7 @@ func sqliteDSN(path, mode string, more ...string) string {
 // writerDSN is for a connection that writes. What is deleted is overwritten with zeros: a
 // forgotten person or a retired key must not be found in a free page.
 func writerDSN(path string) string {
-	return sqliteDSN(path, "rw", "_txlock=immediate", "_secure_delete=true")
+	return sqliteDSN(path, "rw", "_txlock=immediate", "_secure_delete=true", "_cache_size=-"+writerCache)
 }
 
 // ownFile creates the file, or takes rights away that others should not have, see FileMode. SQLite gives the files that
