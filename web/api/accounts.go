@@ -98,7 +98,8 @@ func accountOperations() []operation {
 		serves(operation{
 			id: "getButton", method: http.MethodGet, path: "/accounts/{id}/button", area: area, scope: admin.ButtonRead,
 			confined: true, summary: "Read what your page shows for a client account",
-			doc: "By the client account's id, or by the partner_account_id of its order. It makes no call to Constant Contact: " +
+			doc: "By the client account's id, by the partner_account_id of its order, or by the id of a person of the " +
+				"directory who orders one for themselves. It makes no call to Constant Contact: " +
 				"ask with If-None-Match as often as the page is shown.",
 		}, func(c *call, in accountID) (button, error) {
 			b, err := c.api.o.Accounts.Button(c.ctx, c.scope(), in.ID, c.api.o.Now())

@@ -77,7 +77,17 @@ func TestSelfServiceOrder(t *testing.T) {
 	if again := c.get(w.url + "/order"); strings.Contains(again.text(), "Order your account") {
 		t.Errorf("a second form: %s", again.text())
 	}
-	w.command(t, "accounts", "orders", "list")
+	// A page of the partner shows it by the person's id.
+	var order struct{ Person, State string }
+	out := w.command(t, "accounts", "orders", "list", "--json")
+	if err := json.Unmarshal([]byte(out), &order); err != nil || order.State != "created" {
+		t.Fatalf("%v: %s", err, out)
+	}
+	var button struct{ State, Account string }
+	w.caller(t, allScopes()).get("/accounts/"+order.Person+"/button", &button)
+	if button.State != "open" || button.Account == "" {
+		t.Errorf("button %+v, want an open one", button)
+	}
 }
 
 // A double click, two tabs and a reload are one call. REST-20
