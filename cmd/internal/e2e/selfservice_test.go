@@ -212,7 +212,7 @@ func TestSelfServiceApproval(t *testing.T) {
 		!strings.Contains(out, "was revoked") {
 		t.Errorf("an order was approved whose person was revoked: %s", out)
 	}
-	p = c.login(c.get(w.url+"/order"), "heidi", password)
+	c.login(c.get(w.url+"/order"), "heidi", password)
 
 	// The person left the group between the order and its approval.
 	lost := waiting("Lost Books")

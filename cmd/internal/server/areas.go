@@ -241,7 +241,8 @@ func (p *App) api() (http.Handler, error) {
 		return nil, nil //nolint:nilnil // without is how it works by default
 	}
 	return api.New(api.Options{
-		Tokens: p.APITokens(), Status: p.Status(), Plans: p.Plans(), Accounts: p.ClientAccounts(), SelfOrders: p.SelfOrders(), Mappings: p.Mappings(),
+		Tokens: p.APITokens(), Status: p.Status(), Plans: p.Plans(), Accounts: p.ClientAccounts(),
+		SelfOrders: p.SelfOrders(), Mappings: p.Mappings(),
 		People: p.People(), Users: p.Users(), Sessions: p.Sessions(), Lockouts: p.Lockouts(), Providers: p.Providers(),
 		Keys: p.Keys(), Factors: p.Factors(), Notices: p.Notices(), Traces: p.SignInTraces(), Audit: p.Audit(),
 		Answers: p.Store.APIAnswers(), Sealer: p.Sealer, Ordered: p.orderStored, Now: p.Now, Logger: p.log,
@@ -291,7 +292,8 @@ func (p *App) console() *web.Console {
 		Store: p.Store, People: p.People(), Users: p.Users(), Plans: p.Plans(), Sessions: p.Sessions(),
 		Status: p.Status(), Keys: p.Keys(),
 		Lockouts: p.Lockouts(), Expiries: p.Expiries(), Providers: p.Providers(), Mappings: p.Mappings(), Audit: p.Audit(),
-		Handover: p.Handover(), ClientAccounts: p.ClientAccounts(), SelfOrders: p.SelfOrders(), Webhooks: p.Webhooks(), Attention: p.Attention(),
+		Handover: p.Handover(), ClientAccounts: p.ClientAccounts(),
+		SelfOrders: p.SelfOrders(), Webhooks: p.Webhooks(), Attention: p.Attention(),
 		Factors: p.Factors(), OurMetadata: p.OurMetadata(), NamedGroups: p.NamedGroups(), Captures: p.Captures(),
 		Traces: p.SignInTraces(), SetUp: admin.SetUp{Store: p.Store},
 		Tokens: p.APITokens(), Notices: p.Notices(), Sources: p.Sources(), APIServed: p.Config.API.Enabled,
