@@ -216,7 +216,8 @@ func TestSelfServiceApproval(t *testing.T) {
 
 	// The person left the group between the order and its approval.
 	lost := waiting("Lost Books")
-	member := "dn: " + slapd.GroupDN("emea") + "\nchangetype: modify\n%s: member\nmember: " + slapd.PersonDN("heidi") + "\n"
+	member := "dn: " + slapd.GroupDN("emea") + "\nchangetype: modify\n%s: member\nmember: " +
+		slapd.PersonDN("heidi") + "\n"
 	slapd.Apply(t, "dn: "+slapd.GroupDN("emea")+"\nchangetype: modify\nadd: member\nmember: "+slapd.PersonDN("frank")+"\n")
 	slapd.Apply(t, fmt.Sprintf(member, "delete"))
 	w.command(t, "accounts", "orders", "approve", fmt.Sprint(lost))
