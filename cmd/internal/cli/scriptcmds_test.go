@@ -165,14 +165,23 @@ func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// serveCommand runs the bridge until TEXT stands in its log, at level debug, and then stops it in order: serve [TEXT]
+// serveLog is where logs of the bridge since the last change by sql stand.
+const serveLog = "serve.log"
+
+// serveCommand runs the bridge until TEXT stands in its log, at level debug, and then stops it in order. With "lately" a
+// start since the last change by sql may have logged it too: how far one comes before it is stopped is not said.
+// serve [TEXT [lately]]
 func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) > 1 {
-		ts.Fatalf("usage: serve [text]")
-	}
-	text := `"msg":"ready"`
-	if len(args) > 0 {
+	const ready = `"msg":"ready"`
+	text := ready
+	switch {
+	case neg || len(args) > 2 || len(args) == 2 && args[1] != "lately":
+		ts.Fatalf("usage: serve [text [lately]]")
+	case len(args) > 0:
 		text = args[0]
+	}
+	if before, err := os.ReadFile(ts.MkAbs(serveLog)); len(args) == 2 && err == nil && strings.Contains(string(before), text) {
+		text = ready
 	}
 	environ := []string{"SSOBRIDGE_LOG_LEVEL=debug"}
 	for _, name := range []string{"SSOBRIDGE_CONFIG", "SSOBRIDGE_AUDIT_KEEP", "SSOBRIDGE_AUDIT_SINK"} {
@@ -199,6 +208,11 @@ func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if code := <-done; code != 0 {
 		ts.Fatalf("serve ended with code %d:\n%s", code, log)
 	}
+	before, err := os.ReadFile(ts.MkAbs(serveLog))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		ts.Fatalf("%v", err)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(serveLog), append(before, log.String()...), 0o600))
 }
 
 // sqlCommand does what somebody can who has the database file: sql 'statement' …
@@ -212,6 +226,9 @@ func sqlCommand(ts *testscript.TestScript, neg bool, args []string) {
 	for _, statement := range args {
 		_, err := db.Exec(statement)
 		ts.Check(err)
+	}
+	if err := os.Remove(ts.MkAbs(serveLog)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		ts.Fatalf("%v", err)
 	}
 }
 
