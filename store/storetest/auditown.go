@@ -59,8 +59,8 @@ func testAuditOwn(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 }
 
-// testAuditChainShort: sign-ins (row COST-85) wait for none of the reading, MACs and hashes by which events come into the chain, and
-// never for more than 100 entries being stored.
+// testAuditChainShort: sign-ins wait for none of the reading, MACs and hashes by which events come into the chain, and
+// never for more than 100 entries being stored (row COST-85).
 func testAuditChainShort(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	db := open(t, fresh(t))

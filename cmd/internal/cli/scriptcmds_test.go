@@ -168,8 +168,8 @@ func codeCommand(ts *testscript.TestScript, neg bool, args []string) {
 // serveLog is where logs of the bridge since the last change by sql stand.
 const serveLog = "serve.log"
 
-// serveCommand runs the bridge until TEXT stands in its log, at level debug, and then stops it in order. With "lately" a
-// start since the last change by sql may have logged it too: how far one comes before it is stopped is not said.
+// serveCommand runs the bridge until TEXT stands in its log, at level debug, and then stops it in order. With "lately"
+// a start since the last change by sql may have logged it too: how far one comes before it is stopped is not said.
 // serve [TEXT [lately]]
 func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	const ready = `"msg":"ready"`
@@ -180,8 +180,10 @@ func serveCommand(ts *testscript.TestScript, neg bool, args []string) {
 	case len(args) > 0:
 		text = args[0]
 	}
-	if before, err := os.ReadFile(ts.MkAbs(serveLog)); len(args) == 2 && err == nil && strings.Contains(string(before), text) {
-		text = ready
+	if len(args) == 2 {
+		if before, err := os.ReadFile(ts.MkAbs(serveLog)); err == nil && strings.Contains(string(before), text) {
+			text = ready
+		}
 	}
 	environ := []string{"SSOBRIDGE_LOG_LEVEL=debug"}
 	for _, name := range []string{"SSOBRIDGE_CONFIG", "SSOBRIDGE_AUDIT_KEEP", "SSOBRIDGE_AUDIT_SINK"} {
