@@ -40,6 +40,24 @@ func (a People) Names(ctx context.Context, s Scope, ids []store.PersonID) (map[s
 	return names, nil
 }
 
+// Names returns how client accounts are called, by their ids. Those that no list knows, and those that the caller may
+// not see, are left out. Each costs a look by its key: it is for the accounts of one page.
+func (a ClientAccounts) Names(ctx context.Context, s Scope, ids []store.AccountID) (map[store.AccountID]string, error) {
+	at, names := newPlaces(a.Store), map[store.AccountID]string{}
+	for _, id := range ids {
+		if id == "" || !s.Includes(id) {
+			continue
+		}
+		if err := at.look(ctx, id, ""); err != nil {
+			return nil, err
+		}
+		if name := at.accounts[id]; name != "" {
+			names[id] = name
+		}
+	}
+	return names, nil
+}
+
 // UserName is how a user at Constant Contact is called; "" where the ledger has nothing but ids of them.
 func UserName(u store.SSOUser) string {
 	return cmp.Or(strings.TrimSpace(u.FirstName+" "+u.LastName), u.ContactEmail)

@@ -1,6 +1,7 @@
 package console
 
 import (
+	"errors"
 	"iter"
 	"net/http"
 	"net/url"
@@ -42,6 +43,7 @@ type mappingRow struct {
 	store.Mapping
 	Who  string
 	Name string // of the person, where the mapping names one who is known
+	Of   string // the name of the client account, where one is listed
 	Risk string // who else can decide by it
 	Stop string // of a pattern without a group base: when it stops
 
@@ -128,6 +130,32 @@ func (k *Console) namePeople(r *request, rows []mappingRow) error {
 	return err
 }
 
+// nameAccounts says how the client accounts are called that mappings give.
+func (k *Console) nameAccounts(r *request, rows []mappingRow) error {
+	var ids []store.AccountID
+	for _, row := range rows {
+		ids = append(ids, row.Account)
+	}
+	names, err := k.ClientAccounts.Names(r.ctx(), r.scope(), ids)
+	for i := range rows {
+		rows[i].Of = names[rows[i].Account]
+	}
+	return err
+}
+
+// accountsLike are the client accounts whose name or id has a text in it; none for no text.
+func (k *Console) accountsLike(r *request, text string) (map[store.AccountID]bool, error) {
+	like := map[store.AccountID]bool{}
+	if text == "" {
+		return like, nil
+	}
+	list, _, err := k.ClientAccounts.List(r.ctx(), r.scope(), admin.ClientAccountFilter{Find: text})
+	for _, one := range list {
+		like[one.ID] = true
+	}
+	return like, err
+}
+
 func (k *Console) mappings(r *request) error {
 	all, err := k.Mappings.List(r.ctx(), admin.Everything())
 	if err != nil {
@@ -153,8 +181,13 @@ func (k *Console) mappings(r *request) error {
 	}{Form: f, Find: plaintext.Cut(r.QueryParam("find"), 200), Total: len(all), Admin: r.may(idp.Admin)}
 	after, _ := strconv.Atoi(r.QueryParam("after")) // none: the first page
 	seen := 0
+	like, err := k.accountsLike(r, view.Find)
+	if err != nil {
+		return err
+	}
 	for _, row := range placed(all) {
-		if !strings.Contains(strings.ToLower(row.Who+" "+string(row.Account)), strings.ToLower(view.Find)) {
+		if !like[row.Account] &&
+			!strings.Contains(strings.ToLower(row.Who+" "+string(row.Account)), strings.ToLower(view.Find)) {
 			continue
 		}
 		if seen++; seen <= after {
@@ -170,6 +203,9 @@ func (k *Console) mappings(r *request) error {
 		return err
 	}
 	if err := k.namePeople(r, view.Mappings); err != nil {
+		return err
+	}
+	if err := k.nameAccounts(r, view.Mappings); err != nil {
 		return err
 	}
 	counted, err := k.Mappings.MappedPeople(r.ctx(), r.scope())
@@ -197,6 +233,8 @@ type effectsView struct {
 	Drop  []mappingRow
 
 	Without string // why nobody is created for some of those who gain access
+
+	Names map[store.AccountID]string // of the client accounts in List
 }
 
 // others says why nobody is created for some of those who gain access, in one sentence; "" where there are none.
@@ -236,7 +274,18 @@ func (k *Console) effects(r *request, change mapping.Change) (*effectsView, erro
 	})
 	v.Share = int(100 * v.Forecast.TodayShare)
 	v.Without = v.others(r)
-	return v, err
+	if err != nil {
+		return v, err
+	}
+	var ids []store.AccountID
+	for _, e := range v.List {
+		ids = append(ids, e.Account)
+	}
+	if v.Names, err = k.ClientAccounts.Names(r.ctx(), r.scope(), ids); err != nil {
+		return v, err
+	}
+	return v, errors.Join(k.nameAccounts(r, v.Add[:min(len(v.Add), shownEffects)]),
+		k.nameAccounts(r, v.Drop[:min(len(v.Drop), shownEffects)]))
 }
 
 // mappingRoles are the roles that a mapping gives; "" is captured by the pattern.

@@ -87,6 +87,9 @@ func (k *Console) showMapping(r *request, status int, f form, effects *effectsVi
 	if err := k.namePeople(r, rows); err != nil {
 		return err
 	}
+	if err := k.nameAccounts(r, rows); err != nil {
+		return err
+	}
 	if !v.Gone {
 		if err := k.nameBaseless(r, rows); err != nil {
 			return err

@@ -82,7 +82,19 @@ func (b *browser) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 
 func (b *browser) open(url string) {
 	b.t.Helper()
-	b.do("open "+url, chromedp.Navigate(url))
+	ctx, stop := context.WithTimeout(b.ctx, patience)
+	defer stop()
+	err := chromedp.Do(ctx, chromedp.Navigate(url))
+	// A download that is just beginning takes the place of a navigation: a person clicks again.
+	for range 3 {
+		if err == nil || !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+			break
+		}
+		err = chromedp.Do(ctx, chromedp.Navigate(url))
+	}
+	if err != nil {
+		b.t.Fatalf("open %s: %v\n%s", url, err, b.text())
+	}
 }
 
 // text is what the person reads. A page that is just being left reads as "".

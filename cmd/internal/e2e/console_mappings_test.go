@@ -47,6 +47,11 @@ func TestConsoleMappings(t *testing.T) {
 		t.Fatalf("saved: %d\n%s", p.Status, p.text())
 	}
 	own := p.URL.Path
+	// The list names the client account, and finds its mappings by that name.
+	c.get(w.url + "/admin/mappings?find=JUNIPER").says("Juniper Bakery")
+	if p := c.get(w.url + "/admin/mappings?find=harbour"); strings.Contains(p.text(), "Juniper Bakery") {
+		t.Errorf("mappings of another client account:\n%s", p.text())
+	}
 	d := newClient(t)
 	d.deliver(d.goOn(d.login(d.get(w.launch(bakery)), "eve", password))).says("Eve")
 
