@@ -16,7 +16,6 @@ import (
 
 // SelfService is what people get who order a client account for themselves.
 type SelfService struct {
-	Orders *store.SelfOrders
 	// May tells whether somebody has the right to order. It is asked when they do, and again before the call.
 	May func(ctx context.Context, p directory.Entry) (bool, error)
 
@@ -59,7 +58,7 @@ func (s *Service) SelfOrder(ctx context.Context, person store.PersonID) (st Self
 	if s.self == nil {
 		return st, store.ErrNotFound
 	}
-	if st.Order, err = s.self.Orders.Newest(ctx, person); err != nil {
+	if st.Order, err = s.selfOrders.Newest(ctx, person); err != nil {
 		return st, fmt.Errorf("look for the order of person %s: %w", person, err)
 	}
 	if st.Order.Request != 0 {
@@ -93,7 +92,7 @@ func (s *Service) PlaceSelfOrder(ctx context.Context, p directory.Entry, in Self
 	}
 	// The list is read before a new account is in it, so that it can be told which one is new.
 	s.knowAccounts(ctx)
-	_, did, err := s.self.Orders.Place(ctx, o, s.self.Limits, store.Event{
+	_, did, err := s.selfOrders.Place(ctx, o, s.self.Limits, store.Event{
 		At: s.now(), Ref: ref, Actor: p.ID, Action: "self-order", Outcome: "ok", Address: address,
 		Detail: store.DetailOf(map[string]any{"owner": p.ID}),
 	})
@@ -159,14 +158,11 @@ func (s *Service) mayStill(ctx context.Context, r store.AccountRequest) (goes bo
 
 // stopSelf ends an order, and tells by no error that it did.
 func (s *Service) stopSelf(ctx context.Context, r store.AccountRequest, why string) error {
-	if s.self == nil || s.self.Orders == nil {
-		return &InputError{Field: "request", Fault: why, Fix: "switch self_service on again, or order anew"}
-	}
-	o, err := s.self.Orders.ByRequest(ctx, r.ID)
+	o, err := s.selfOrders.ByRequest(ctx, r.ID)
 	if err != nil {
 		return fmt.Errorf("stop request %d: %w", r.ID, err)
 	}
-	did, err := s.self.Orders.Stop(ctx, o.ID, why, store.Event{At: s.now(), Actor: "worker", Action: "self-order-stop",
+	did, err := s.selfOrders.Stop(ctx, o.ID, why, store.Event{At: s.now(), Actor: "worker", Action: "self-order-stop",
 		Outcome: "ok", Reason: store.SelfOrderStopped, Detail: store.DetailOf(map[string]any{"why": why, "owner": r.Person})})
 	if err != nil {
 		return fmt.Errorf("stop request %d: %w", r.ID, err)
@@ -177,11 +173,15 @@ func (s *Service) stopSelf(ctx context.Context, r store.AccountRequest, why stri
 	return nil
 }
 
-// ApproveSelfOrder approves an order that waits, which is sent from then on. Errors are those of the store's Approve.
-func (s *Service) ApproveSelfOrder(ctx context.Context, orders *store.SelfOrders, id int64,
-	actor string) (store.SelfOrder, error) {
+// ApproveSelfOrder approves an order that waits, which is sent from then on. Where self-service is switched off nothing
+// is sent, so that nothing is approved: an *InputError says so. Other errors are those of the store's Approve.
+func (s *Service) ApproveSelfOrder(ctx context.Context, id int64, actor string) (store.SelfOrder, error) {
+	if s.self == nil {
+		return store.SelfOrder{}, fmt.Errorf("approve order %d: %w", id, &InputError{Field: "id",
+			Fault: "can't be approved: self_service is switched off", Fix: "switch it on again, or refuse the order"})
+	}
 	s.knowAccounts(ctx)
-	o, err := orders.Approve(ctx, id, store.Event{At: s.now(), Actor: actor, Action: "self-order-approve", Outcome: "ok"})
+	o, err := s.selfOrders.Approve(ctx, id, store.Event{At: s.now(), Actor: actor, Action: "self-order-approve", Outcome: "ok"})
 	if err != nil {
 		return o, fmt.Errorf("approve order %d: %w", id, err)
 	}

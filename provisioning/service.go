@@ -57,12 +57,13 @@ type Options struct {
 	WatchEvery time.Duration // between plans that are made by themselves; 0: none
 	WatchApply bool          // and applied by themselves, within MaxCreate
 
-	ClosedStatuses []string        // billing statuses, in any letter case, whose client accounts take no sign-ins
-	SelfService    *SelfService    // nil: nobody orders a client account for themselves
-	Operations     []OperationRule // calls on behalf of client accounts that are allowed; none: all are refused
-	HintsPerDay    int             // readings of accounts that webhooks may cause in a day; default 200
-	CallLimit      time.Duration   // one creation in all: waiting for its slot, token, call; default 1 minute
-	Drain          time.Duration   // how long Run goes on after its context ended, to finish running calls; default 15 s
+	ClosedStatuses []string          // billing statuses, in any letter case, whose client accounts take no sign-ins
+	SelfService    *SelfService      // nil: nobody orders a client account for themselves
+	SelfOrders     *store.SelfOrders // theirs; what was not sent is stopped where nobody may order any more
+	Operations     []OperationRule   // calls on behalf of client accounts that are allowed; none: all are refused
+	HintsPerDay    int               // readings of accounts that webhooks may cause in a day; default 200
+	CallLimit      time.Duration     // one creation in all: waiting for its slot, token, call; default 1 minute
+	Drain          time.Duration     // how long Run goes on after its context ended, to finish running calls; default 15 s
 
 	Poll      time.Duration // how often the worker looks for what other processes stored; default 1 s, at most 1 s
 	PollState time.Duration // how often a waiting request looks for what other processes stored; default 200 ms
@@ -112,6 +113,7 @@ type Service struct {
 	operations  []OperationRule
 	hintsPerDay int
 	self        *SelfService // nil: off
+	selfOrders  *store.SelfOrders
 
 	beginSpan, span spanner
 
@@ -155,7 +157,7 @@ func New(o Options) (*Service, error) {
 		drain:      o.Drain,
 		watchEvery: o.WatchEvery, watchApply: o.WatchApply, operations: o.Operations, hintsPerDay: o.HintsPerDay,
 		closed:    make(map[string]bool, len(o.ClosedStatuses)),
-		beginSpan: o.Begin, span: o.Span, self: o.SelfService,
+		beginSpan: o.Begin, span: o.Span, self: o.SelfService, selfOrders: o.SelfOrders,
 		poll: o.Poll, pollState: o.PollState, random: o.Random, now: o.Now, log: o.Logger,
 		waiters: waiters{open: map[userID]*waiter{}},
 		wake:    make(chan struct{}, 1),

@@ -253,7 +253,7 @@ func (w *world) stores(p *provisioning.Options, db *store.DB) {
 	p.Mappings, p.Ledger, p.Accounts, p.Plans, p.Audit, p.Changes = db.Mappings(), db.Ledger(), db.Accounts(), db.Plans(),
 		db.Audit(), db.Changes
 	p.Budget, p.Breaker, p.Leases = db.Budget(w.limits), db.Breaker(), db.Leases()
-	p.Clock = db.Clock()
+	p.Clock, p.SelfOrders = db.Clock(), db.SelfOrders()
 }
 
 func or[T comparable](value, otherwise T) T {

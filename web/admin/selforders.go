@@ -98,7 +98,7 @@ func (a SelfOrders) Approve(ctx context.Context, s Scope, id int64, actor string
 	if err := s.whole(); err != nil {
 		return SelfOrder{}, err
 	}
-	o, err := a.Provisioning.ApproveSelfOrder(ctx, a.Store.SelfOrders(), id, actor)
+	o, err := a.Provisioning.ApproveSelfOrder(ctx, id, actor)
 	if err != nil {
 		return SelfOrder{SelfOrder: o}, selfOrderError(id, err)
 	}
@@ -139,7 +139,7 @@ func selfOrderError(id int64, err error) error {
 		return &Error{Kind: Changed, Field: "id", About: about, Act: ListSelfOrders, Err: err,
 			Fault: fmt.Sprintf("order %d does not wait for approval any more, or its login name was ordered meanwhile", id)}
 	}
-	return err
+	return refusal(err)
 }
 
 // SelfOrderState says in one sentence how an order stands, without its full stop.

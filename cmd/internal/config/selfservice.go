@@ -118,12 +118,12 @@ func checkSelfService(c *Config, f *faults) {
 }
 
 // SelfServiceOptions are what people get who order a client account for themselves; nil: nobody can.
-func (c *Config) SelfServiceOptions(orders *store.SelfOrders) *provisioning.SelfService {
+func (c *Config) SelfServiceOptions() *provisioning.SelfService {
 	s := c.SelfService
 	if !s.Enabled {
 		return nil
 	}
-	o := &provisioning.SelfService{Orders: orders, Country: strings.ToLower(s.Country), Plan: s.Plan,
+	o := &provisioning.SelfService{Country: strings.ToLower(s.Country), Plan: s.Plan,
 		Organization: s.OrganizationAttribute,
 		Limits:       store.SelfOrderLimits{PerDay: s.PerDay, PerPerson: s.PerPerson}}
 	if s.Approval {

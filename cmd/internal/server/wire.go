@@ -169,7 +169,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 			return p.IdP.Recorded(ctx) // which is there before anybody asks
 		}})
 	cc := cfg.ConstantContact
-	self := cfg.SelfServiceOptions(p.Store.SelfOrders())
+	self := cfg.SelfServiceOptions()
 	if self != nil {
 		self.May = func(ctx context.Context, e directory.Entry) (bool, error) { return p.IdP.MayOrder(ctx, e) }
 	}
@@ -181,6 +181,7 @@ func open(ctx context.Context, cfg config.Config, log *slog.Logger, options stor
 		Client:  p.Client, Directory: p.Everybody, Beyond: p.Everybody.Beyond,
 		SourceBounds:     idp.SourceBounds(sources),
 		SelfService:      self,
+		SelfOrders:       p.Store.SelfOrders(),
 		LeaverAfter:      cfg.LeaverAfter,
 		DirectoryFault:   admin.DirectoryFault,
 		ExternalProvider: cc.ExternalProvider,
