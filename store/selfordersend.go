@@ -125,7 +125,8 @@ func selfRevoked(ctx context.Context, tx querier, id int64) (revoked bool, err e
 	return revoked, err
 }
 
-// settleSelfOrder brings the order of a request that was settled along. ErrRevoked: it must not be sent.
+// settleSelfOrder brings the order of a request that was settled along. ErrRevoked: it must not be sent. A request that
+// was refused may be somebody else's by now, who ordered the same for the person.
 func settleSelfOrder(ctx context.Context, tx querier, r AccountRequest, from string, now time.Time) error {
 	switch r.State {
 	case RequestSending, RequestCreated, RequestConflict, RequestRefused:
@@ -134,8 +135,11 @@ func settleSelfOrder(ctx context.Context, tx querier, r AccountRequest, from str
 	}
 	var id int64
 	err := tx.QueryRowContext(ctx, `
-		SELECT id FROM self_orders WHERE request = $1 AND request > 0 AND state IN ('ordered', 'failed') ORDER BY id DESC LIMIT 1`,
-		r.ID).Scan(&id)
+		SELECT id FROM self_orders
+		 WHERE request = $1 AND request > 0 AND state IN ('ordered', 'failed')
+		   AND EXISTS (SELECT 1 FROM account_requests
+		                WHERE account_requests.id = self_orders.request AND created_by = 'self:' || self_orders.person_id)
+		 ORDER BY id DESC LIMIT 1`, r.ID).Scan(&id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}

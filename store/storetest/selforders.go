@@ -329,4 +329,18 @@ func testSelfOrderEnds(t *testing.T, fresh func(testing.TB) store.Options) {
 	_, err = db.Sessions().EndPerson(ctx, "p5", event("sessions"))
 	must(t, err)
 	must(t, settle(&r, store.RequestSending)) // asks what became of it
+
+	// What an administrator orders under the request of an order that failed is not the person's order.
+	failed, r = place("p6")
+	must(t, settle(&r, store.RequestSending))
+	must(t, settle(&r, store.RequestRefused))
+	_, err = db.Sessions().EndPerson(ctx, "p6", event("sessions"))
+	must(t, err)
+	r.CreatedBy = "admin:test"
+	r, err = accounts.WantAccount(ctx, r, event("want"))
+	must(t, err)
+	for _, to := range []string{store.RequestSending, store.RequestAccepted, store.RequestCreated} {
+		must(t, settle(&r, to))
+	}
+	state(failed.ID, store.SelfOrderFailed, "")
 }
