@@ -182,6 +182,10 @@ func (s *Service) linkListed(ctx context.Context, fresh []partnerapi.Account) {
 		s.log.Warn("open requests for client accounts could not be listed", "error", err)
 		return
 	}
+	if fresh, err = s.unclaimed(ctx, open, fresh); err != nil {
+		s.log.Warn("client accounts of earlier requests could not be listed", "error", err)
+		return
+	}
 	for _, r := range open {
 		var err error
 		switch {
@@ -200,6 +204,27 @@ func (s *Service) linkListed(ctx context.Context, fresh []partnerapi.Account) {
 			s.log.Warn("request for a client account could not be finished", "request", r.ID, "account", r.Account, "error", err)
 		}
 	}
+}
+
+// unclaimed leaves out accounts that are known to be a request's. One that came to its end while the list was read is
+// not among those that are open any more, and its account can be new in the list.
+func (s *Service) unclaimed(ctx context.Context, open []store.AccountRequest,
+	fresh []partnerapi.Account) ([]partnerapi.Account, error) {
+	if len(open) == 0 || len(fresh) == 0 {
+		return fresh, nil
+	}
+	created, err := s.accounts.AccountRequests(ctx, maxRequests, store.RequestCreated)
+	if err != nil {
+		return nil, err
+	}
+	claimed := map[store.AccountID]bool{}
+	for _, r := range slices.Concat(open, created) {
+		claimed[r.Account] = true
+	}
+	return slices.DeleteFunc(fresh, func(a partnerapi.Account) bool {
+		id, err := store.ParseAccountID(a.EncodedAccountID)
+		return err == nil && claimed[id]
+	}), nil
 }
 
 // listedFor finds the one new account that must be a request's.
