@@ -71,6 +71,10 @@ func (s *Ledger) ForgetPerson(ctx context.Context, f Forget, e Event) (done Forg
 		if err != nil {
 			return err
 		}
+		// An order for the person is before this, and seen, or comes after it, and sees what is left.
+		if err := lockExternalIDs(ctx, tx, personLock(f.Person)); err != nil {
+			return err
+		}
 		names, err := loginsOf(ctx, tx, f, spread)
 		if err != nil {
 			return err
@@ -136,6 +140,7 @@ func loginsOf(ctx context.Context, tx querier, f Forget, found spread) (map[stri
 		SELECT login FROM sessions WHERE person_id = $1
 		UNION SELECT login FROM people WHERE person_id = $1
 		UNION SELECT login FROM manual_work WHERE person_id = $1
+		UNION SELECT login FROM self_orders WHERE person_id = $1
 		UNION SELECT contact_email FROM sso_users WHERE person_id = $1`, string(f.Person))
 	if err != nil {
 		return nil, err
@@ -260,7 +265,7 @@ func (db *DB) forget(
 			UPDATE account_requests SET login_name = 'forgotten-' || CAST(id AS TEXT), body = '{}', external_id = ''
 			 WHERE person_id = $1 AND person_id <> '' AND body <> '{}'`, []any{string(p)}},
 		{&selfOrders, `
-			UPDATE self_orders SET login = '', login_name = '', external_id = '', body = '{}',
+			UPDATE self_orders SET login = '', login_name = '', external_id = '', body = '{}', reason = '',
 			       state = CASE WHEN state = 'waiting' THEN 'stopped' ELSE state END
 			 WHERE person_id = $1 AND body <> '{}'`, []any{string(p)}},
 	} {

@@ -172,8 +172,11 @@ func (s *SelfOrders) Place(ctx context.Context, o SelfOrder, l SelfOrderLimits, 
 
 // inTurnOfOrders makes one transaction with orders wait for the other.
 func inTurnOfOrders(ctx context.Context, tx querier) error {
-	_, err := tx.ExecContext(ctx, `
+	n, err := rowsAffected(ctx, tx, `
 		UPDATE counters SET value = value + 1 WHERE name = 'self_orders'`)
+	if err == nil && n != 1 {
+		err = errors.New("table counters has lost its rows") // without the lock no count would hold
+	}
 	return err
 }
 
@@ -215,9 +218,14 @@ func orderSelf(ctx context.Context, tx querier, o SelfOrder, by string, now time
 	if by != "" {
 		decided = micros(now)
 	}
-	if o, err = scanSelfOrder(tx.QueryRowContext(ctx, `
-		UPDATE self_orders SET state = 'ordered', request = $1, decided_at = $2, decided_by = $3 WHERE id = $4
-		RETURNING `+selfOrderColumns, r.ID, decided, by, o.ID)); err != nil {
+	o, err = scanSelfOrder(tx.QueryRowContext(ctx, `
+		UPDATE self_orders SET state = 'ordered', request = $1, decided_at = $2, decided_by = $3
+		 WHERE id = $4 AND state = 'waiting'
+		RETURNING `+selfOrderColumns, r.ID, decided, by, o.ID))
+	if errors.Is(err, sql.ErrNoRows) {
+		err = ErrConflict // its person was forgotten meanwhile
+	}
+	if err != nil {
 		return o, err
 	}
 	return o, addEvents(ctx, tx, now, []Event{{At: now, Actor: r.CreatedBy, Action: "account-create-wanted",

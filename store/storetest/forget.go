@@ -53,10 +53,16 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 		Uses: &store.UsedToken{Source: "portal", Token: hash("token " + mark), IssuedAt: loggedIn,
 			EndsAt: loggedIn.Add(time.Minute), Names: [][]byte{hash("sub " + mark)}},
 	}, nil))
-	_, _, err = db.SelfOrders().Place(ctx, store.SelfOrder{Person: p, Login: mark, LoginName: mark + "-shop",
-		OrganizationName: "Shop of " + string(p), Body: []byte(`{"contact_email":"` + mark + `"}`), ExternalID: mark + "-shop",
-		ExpiresAt: time.Now().Add(time.Hour)}, store.SelfOrderLimits{PerDay: 1000, PerPerson: 1000}, event("known"))
-	must(tb, err)
+	for _, refuse := range []bool{true, false} {
+		placed, _, err := db.SelfOrders().Place(ctx, store.SelfOrder{Person: p, Login: mark, LoginName: mark + "-shop",
+			OrganizationName: "Shop of " + string(p), Body: []byte(`{"contact_email":"` + mark + `"}`), ExternalID: mark + "-shop",
+			ExpiresAt: time.Now().Add(time.Hour)}, store.SelfOrderLimits{PerDay: 1000, PerPerson: 1000}, event("known"))
+		must(tb, err)
+		if refuse {
+			_, err = db.SelfOrders().Refuse(ctx, placed.ID, "no contract with "+mark, event("known"))
+			must(tb, err)
+		}
+	}
 	in := signIn("in-" + string(p))
 	in.RequestID, in.Address = "request-"+string(p), mark+" address"
 	must(tb, db.SignIns().Create(ctx, in, store.Caps{}))
@@ -212,7 +218,7 @@ func testForget(t *testing.T, fresh func(testing.TB) store.Options) {
 		done, remains, err = db.Ledger().ForgetPerson(ctx, who("p1", true), forget)
 		must(t, err)
 		want := store.Forgotten{Users: 2, Sessions: 2, SignIns: 1, Browsers: 2, Traces: 2, Items: 6, Work: 2,
-			Requests: 2, Factors: 1, Names: 1, Claims: 1}
+			Requests: 3, Factors: 1, Names: 1, Claims: 1}
 		if done != want || len(remains.Users) > 0 {
 			t.Errorf("forgotten %+v, %+v, want %+v", done, remains, want)
 		}

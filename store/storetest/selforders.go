@@ -222,6 +222,22 @@ func testSelfOrderApproval(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("approve after a revocation: %v, want ErrRevoked", err)
 	}
 	state(revoked.ID, store.SelfOrderStopped)
+
+	// The person is forgotten at the moment of the approval: nothing is ordered for them.
+	gone := place("p5")
+	forgets, err := raw.Begin()
+	must(t, err)
+	_, err = forgets.Exec(`UPDATE self_orders SET state = 'stopped', body = '{}' WHERE id = $1`, gone.ID)
+	must(t, err)
+	wait.Go(func() {
+		if _, err := s.Approve(ctx, gone.ID, event("self-order-approve")); !errors.Is(err, store.ErrConflict) {
+			t.Errorf("approve while the person is forgotten: %v, want ErrConflict", err)
+		}
+	})
+	time.Sleep(300 * time.Millisecond) // the approval has read the order by then
+	must(t, forgets.Commit())
+	wait.Wait()
+	state(gone.ID, store.SelfOrderStopped)
 }
 
 // testSelfOrderEnds: an order ends as its request does, and nothing is sent for who lost the right before.
