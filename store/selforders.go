@@ -138,6 +138,11 @@ func (s *SelfOrders) Place(ctx context.Context, o SelfOrder, l SelfOrderLimits, 
 		} else if to != "" {
 			return ErrMovedAway
 		}
+		if asked, err := askedFor(ctx, tx, o.LoginName); err != nil {
+			return err
+		} else if asked {
+			return ErrConflict // also where it is to be approved: nobody could
+		}
 		epoch, err := personEpoch(ctx, tx, o.Person)
 		if err != nil {
 			return err
@@ -205,6 +210,13 @@ func withinLimits(ctx context.Context, tx querier, p PersonID, l SelfOrderLimits
 		return &LimitError{Own: true}
 	}
 	return nil
+}
+
+// askedFor tells whether a request has this login name that was not refused.
+func askedFor(ctx context.Context, q querier, login string) (asked bool, err error) {
+	err = q.QueryRowContext(ctx, `
+		SELECT EXISTS (SELECT 1 FROM account_requests WHERE login_name = $1 AND state <> 'refused')`, login).Scan(&asked)
+	return asked, err
 }
 
 // orderSelf stores the request of an order.

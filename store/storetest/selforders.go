@@ -93,6 +93,10 @@ func testSelfOrders(t *testing.T, fresh func(testing.TB) store.Options) {
 	if _, _, err := s.Place(ctx, taken, selfLimits, event("self-order")); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("with a login name of another order: %v, want ErrConflict", err)
 	}
+	taken.ExpiresAt = time.Now().Add(time.Hour) // to be approved: nobody ever could
+	if _, _, err := s.Place(ctx, taken, selfLimits, event("self-order")); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("with a login name of another order, to be approved: %v, want ErrConflict", err)
+	}
 	// Who was moved to a source orders as whom they come as.
 	_, err = raw.Exec(`INSERT INTO moved_people (person_id, moved_to, moved_at) VALUES ('p3', 'source-portal.p3', 1)`)
 	must(t, err)
