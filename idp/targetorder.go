@@ -64,7 +64,10 @@ func (orderTarget) deliver(ctx context.Context, p *IdP, f *flow) (Answer, error)
 	}
 	st := f.ordered
 	switch {
-	case f.placed != nil && !p.mayOrder(f.config, f.person) && !st.Order.Open():
+	case f.placed != nil && !p.mayOrder(f.config, f.person):
+		if st.Order.Open() { // by the time that another one was stored it might have ended
+			return Answer{Page: OrderPage{Follow: st.Order.ID}}, nil
+		}
 		return p.refuseOrder(ctx, f, "the person may not order another client account")
 	case f.placed != nil:
 		page, err := p.place(ctx, f)

@@ -155,6 +155,8 @@ func SelfOrderState(o SelfOrder) string {
 	switch {
 	case o.State == store.SelfOrderOrdered:
 		text = OrderState(o.Request)
+	case o.State == store.SelfOrderFailed && o.Request.ErrorKey == OrderExpired:
+		text = OrderState(o.Request) // it was never sent
 	case o.State == store.SelfOrderCreated && o.PlanState == store.PlanWanted:
 		text += ", and its plan is being set"
 	case o.State == store.SelfOrderCreated && o.PlanState == store.PlanFailed:
