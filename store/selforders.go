@@ -190,7 +190,11 @@ func openSelfOrder(ctx context.Context, q querier, p PersonID) (SelfOrder, error
 		SELECT `+selfOrderColumns+` FROM self_orders WHERE person_id = $1 AND state IN ('waiting', 'ordered')`, string(p)))
 }
 
-// withinLimits counts what was ordered. Neither count reads more rows than its limit.
+// selfTries is how many orders of one person within 24 hours are taken, whatever becomes of them, unless one person may
+// have more client accounts: who orders again whenever an order has failed does not use up the day of all.
+const selfTries = 10
+
+// withinLimits counts what was ordered.
 func withinLimits(ctx context.Context, tx querier, p PersonID, l SelfOrderLimits, now time.Time) error {
 	var n int
 	if err := tx.QueryRowContext(ctx, `
@@ -199,6 +203,15 @@ func withinLimits(ctx context.Context, tx querier, p PersonID, l SelfOrderLimits
 		return err
 	}
 	if n >= l.PerDay {
+		return &LimitError{}
+	}
+	tries := max(selfTries, l.PerPerson)
+	if err := tx.QueryRowContext(ctx, `
+		SELECT COUNT(*) FROM (SELECT 1 FROM self_orders WHERE person_id = $1 AND created_at > $2 LIMIT $3) AS found`,
+		string(p), micros(now.Add(-24*time.Hour)), tries).Scan(&n); err != nil {
+		return err
+	}
+	if n >= tries {
 		return &LimitError{}
 	}
 	if err := tx.QueryRowContext(ctx, `

@@ -97,6 +97,21 @@ func testSelfOrders(t *testing.T, fresh func(testing.TB) store.Options) {
 	if _, _, err := s.Place(ctx, taken, selfLimits, event("self-order")); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("with a login name of another order, to be approved: %v, want ErrConflict", err)
 	}
+	// Who orders again whenever an order was refused does not use up the day of all.
+	for n := 0; ; n++ {
+		again, _, err := s.Place(ctx, selfOrder("p7"), selfLimits, event("self-order"))
+		if e := (*store.LimitError)(nil); errors.As(err, &e) && !e.Own && n == 10 {
+			break
+		}
+		must(t, err)
+		if n >= 10 {
+			t.Fatalf("one person has placed %d orders in a day", n+1)
+		}
+		_, err = s.Refuse(ctx, again.ID, "", event("self-order-refuse"))
+		must(t, err)
+	}
+	_, err = raw.Exec(`DELETE FROM self_orders WHERE person_id = 'p7'`)
+	must(t, err)
 	// Who was moved to a source orders as whom they come as.
 	_, err = raw.Exec(`INSERT INTO moved_people (person_id, moved_to, moved_at) VALUES ('p3', 'source-portal.p3', 1)`)
 	must(t, err)
