@@ -181,7 +181,8 @@ func (s *Service) ApproveSelfOrder(ctx context.Context, id int64, actor string) 
 			Fault: "can't be approved: self_service is switched off", Fix: "switch it on again, or refuse the order"})
 	}
 	s.knowAccounts(ctx)
-	o, err := s.selfOrders.Approve(ctx, id, store.Event{At: s.now(), Actor: actor, Action: "self-order-approve", Outcome: "ok"})
+	o, err := s.selfOrders.Approve(ctx, id, store.Event{At: s.now(), Actor: actor, Action: "self-order-approve",
+		Outcome: "ok"})
 	if err != nil {
 		return o, fmt.Errorf("approve order %d: %w", id, err)
 	}

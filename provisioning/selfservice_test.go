@@ -45,7 +45,8 @@ func TestSelfServiceSwitchedOff(t *testing.T) {
 		if err != nil || r.State != store.RequestRefused {
 			t.Errorf("got request %+v, %v, want it refused", r, err)
 		}
-		if o, err = w.db.SelfOrders().Get(t.Context(), o.ID); err != nil || o.State != store.SelfOrderStopped || o.Reason == "" {
+		o, err = w.db.SelfOrders().Get(t.Context(), o.ID)
+		if err != nil || o.State != store.SelfOrderStopped || o.Reason == "" {
 			t.Errorf("got order %+v, %v, want it stopped, with a reason", o, err)
 		}
 	})
