@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
@@ -171,6 +172,10 @@ func (s *Service) findAccount(ctx context.Context, r store.AccountRequest, actor
 	return r, nil // still to come
 }
 
+// selfLinkLife is for how long a new client account is taken for what somebody has ordered for themselves. They have
+// chosen the name, and get whatever comes by it.
+const selfLinkLife = 24 * time.Hour
+
 // linkListed looks for the accounts of open requests among those that a reading of the list showed for the first time.
 // A request is linked if exactly one new account has its organisation's name, and no other open request has. In doubt
 // an admin is asked, by RetryAccount. Creations whose outcome is not known are among them: they are what the list was
@@ -193,6 +198,8 @@ func (s *Service) linkListed(ctx context.Context, fresh []partnerapi.Account) {
 			continue // its call may still run
 		case r.Account != "":
 			_, err = s.finishAccount(ctx, r, "worker")
+		case strings.HasPrefix(r.CreatedBy, store.SelfOrderPrefix) && s.now().Sub(r.CreatedAt) > selfLinkLife:
+			continue // an administrator says which it became
 		default:
 			account, ok := listedFor(r, open, fresh)
 			if !ok {

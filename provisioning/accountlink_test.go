@@ -53,3 +53,24 @@ func TestLinkOfAnother(t *testing.T) {
 		t.Errorf("the order is %s as %s (%v), which is the other's", r.State, r.Account, err)
 	}
 }
+
+// TestLinkOfOldSelfOrder: who has ordered for themselves chose the name, and does not wait for ever for somebody else's
+// client account of that name.
+func TestLinkOfOldSelfOrder(t *testing.T) {
+	for later, want := range map[time.Duration]string{
+		12 * time.Hour: store.RequestCreated, 25 * time.Hour: store.RequestAccepted,
+	} {
+		w := selfWorld(t, 0)
+		r := w.request(w.orderSelf(person("alice")).Request)
+		w.move(r, store.RequestWanted, store.RequestSending, "")
+		w.move(r, store.RequestSending, store.RequestAccepted, "")
+		w.advance(later)
+		w.send(w.order(func(o *provisioning.AccountOrder) { o.Owner, o.LoginName = "bob", "another-shop" }))
+		if err := w.RefreshAccounts(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if r = w.request(r.ID); r.State != want {
+			t.Errorf("%s later the order is %s as %s, want %s", later, r.State, r.Account, want)
+		}
+	}
+}
