@@ -20,8 +20,8 @@ const orderID = "own order"
 type Orders interface {
 	DraftSelfOrder(p directory.Entry) provisioning.SelfOrderInput
 	SelfOrder(ctx context.Context, person store.PersonID) (provisioning.SelfOrderState, error)
-	PlaceSelfOrder(ctx context.Context, p directory.Entry, in provisioning.SelfOrderInput, ref, address string) (
-		provisioning.SelfOrderState, error)
+	PlaceSelfOrder(ctx context.Context, p directory.Entry, in provisioning.SelfOrderInput, epoch int64, ref,
+		address string) (provisioning.SelfOrderState, error)
 	SelfServiceCountry() (country string, approval, ok bool)
 }
 
@@ -151,10 +151,13 @@ func (p *IdP) OrderProgress(ctx context.Context, follow int64, v Visitor) (st pr
 }
 
 // place stores the order of a form, and leads to its page.
-func (p *IdP) place(ctx context.Context, f *flow) (Page, error) {
-	st, err := p.o.SelfService.Orders.PlaceSelfOrder(ctx, f.person, *f.placed, f.v.Ref, f.v.Address)
-	if err == nil {
-		return OrderPage{Follow: st.Order.ID}, nil
+func (p *IdP) place(ctx context.Context, f *flow) (Answer, error) {
+	st, err := p.o.SelfService.Orders.PlaceSelfOrder(ctx, f.person, *f.placed, f.session.Epoch, f.v.Ref, f.v.Address)
+	switch {
+	case err == nil:
+		return Answer{Page: OrderPage{Follow: st.Order.ID}}, nil
+	case errors.Is(err, store.ErrRevoked):
+		return p.proceed(ctx, f) // the session was ended meanwhile: the way begins with a login again
 	}
 	form := p.orderForm(f, *f.placed)
 	var limit *store.LimitError
@@ -167,10 +170,10 @@ func (p *IdP) place(ctx context.Context, f *flow) (Page, error) {
 		form.Problem = OrderProblemTaken
 	default:
 		if form.Faults = inputFaults(err); len(form.Faults) == 0 {
-			return nil, fmt.Errorf("order a client account: %w", err)
+			return Answer{}, fmt.Errorf("order a client account: %w", err)
 		}
 	}
-	return form, nil
+	return Answer{Page: form}, nil
 }
 
 func (p *IdP) orderForm(f *flow, in provisioning.SelfOrderInput) OrderForm {

@@ -70,8 +70,7 @@ func (orderTarget) deliver(ctx context.Context, p *IdP, f *flow) (Answer, error)
 		}
 		return p.refuseOrder(ctx, f, "the person may not order another client account")
 	case f.placed != nil:
-		page, err := p.place(ctx, f)
-		return Answer{Page: page}, err
+		return p.place(ctx, f)
 	case st.Order.Open():
 		return Answer{Page: OrderStands{Login: f.session.Login, State: st}}, nil
 	case st.Order.State == store.SelfOrderCreated && (st.Order.ID == f.data.Order.Follow || !p.o.SelfService.Again):

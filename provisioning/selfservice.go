@@ -71,10 +71,11 @@ func (s *Service) SelfOrder(ctx context.Context, person store.PersonID) (st Self
 
 // PlaceSelfOrder stores an order of a person for themselves. Nothing is sent: the worker does that, after an approval
 // where one is needed. Where the person has an open order, that one is returned, whatever was filled in. Whether they
-// may order is for the caller to check.
+// may order is for the caller to check. epoch is that of their session.
 //
-// Faults of the input are joined *InputErrors. store.ErrLimit as a *store.LimitError.
-func (s *Service) PlaceSelfOrder(ctx context.Context, p directory.Entry, in SelfOrderInput, ref,
+// Faults of the input are joined *InputErrors. store.ErrLimit as a *store.LimitError. store.ErrRevoked: the session was
+// ended meanwhile.
+func (s *Service) PlaceSelfOrder(ctx context.Context, p directory.Entry, in SelfOrderInput, epoch int64, ref,
 	address string) (SelfOrderState, error) {
 	if s.self == nil {
 		return SelfOrderState{}, errors.New("order a client account for oneself: it is switched off")
@@ -90,6 +91,7 @@ func (s *Service) PlaceSelfOrder(ctx context.Context, p directory.Entry, in Self
 	if err != nil {
 		return st, fmt.Errorf("order a client account for person %s: %w", p.ID, err)
 	}
+	o.Epoch = epoch
 	// The list is read before a new account is in it, so that it can be told which one is new.
 	s.knowAccounts(ctx)
 	_, did, err := s.selfOrders.Place(ctx, o, s.self.Limits, store.Event{

@@ -23,7 +23,7 @@ func selfWorld(tb testing.TB, approval time.Duration) *world {
 func (w *world) orderSelf(p directory.Entry) store.SelfOrder {
 	w.tb.Helper()
 	st, err := w.PlaceSelfOrder(w.tb.Context(), p, provisioning.SelfOrderInput{Organization: newShop, State: "MA",
-		Mail: p.ID + "@example.test", FirstName: "Jane", LastName: "Doe"}, "ref", "")
+		Mail: p.ID + "@example.test", FirstName: "Jane", LastName: "Doe"}, 0, "ref", "")
 	if err != nil {
 		w.tb.Fatalf("PlaceSelfOrder: %v", err)
 	}

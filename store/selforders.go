@@ -28,6 +28,7 @@ type SelfOrder struct {
 	ExpiresAt        time.Time // until when it can be approved
 	DecidedAt        time.Time // zero: nobody had to decide, or has not
 	DecidedBy        string
+	Epoch            int64 // of the session that it is placed from; 0 in what is read
 }
 
 // Name is how audit events name an order: by nothing that its owner is known by.
@@ -108,7 +109,8 @@ func scanSelfOrder(row scanner) (o SelfOrder, err error) {
 // whose ExpiresAt is zero needs no approval: its request is stored with it, in the same transaction. The event's
 // Subject is filled in.
 //
-// ErrLimit, as a *LimitError. ErrConflict: its login name was asked for before. ErrMovedAway.
+// ErrLimit, as a *LimitError. ErrConflict: its login name was asked for before. ErrMovedAway. ErrRevoked: the person's
+// access was revoked since the session of Epoch was begun.
 func (s *SelfOrders) Place(ctx context.Context, o SelfOrder, l SelfOrderLimits, e Event) (placed SelfOrder, did bool,
 	err error) {
 	const what = "place an order of a client account"
@@ -144,6 +146,9 @@ func (s *SelfOrders) Place(ctx context.Context, o SelfOrder, l SelfOrderLimits, 
 			return ErrConflict // also where it is to be approved: nobody could
 		}
 		epoch, err := personEpoch(ctx, tx, o.Person)
+		if err == nil && epoch != o.Epoch {
+			err = ErrRevoked
+		}
 		if err != nil {
 			return err
 		}

@@ -242,6 +242,19 @@ func testSelfOrderApproval(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	state(revoked.ID, store.SelfOrderStopped)
 
+	// Sessions are ended while the form of one of them is on its way.
+	ended := selfOrder("p6")
+	_, err = db.Sessions().EndPerson(ctx, "p6", event("sessions"))
+	must(t, err)
+	if _, _, err := s.Place(ctx, ended, selfLimits, event("self-order")); !errors.Is(err, store.ErrRevoked) {
+		t.Errorf("placed from a session that was ended: %v, want ErrRevoked", err)
+	}
+	ended.Epoch, err = db.Sessions().Epoch(ctx, "p6")
+	must(t, err)
+	if _, did, err := s.Place(ctx, ended, selfLimits, event("self-order")); !did || err != nil {
+		t.Errorf("placed from the next session: %t, %v", did, err)
+	}
+
 	// The person is forgotten at the moment of the approval: nothing is ordered for them.
 	gone := place("p5")
 	forgets, err := raw.Begin()

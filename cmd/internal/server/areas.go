@@ -181,9 +181,9 @@ type wakingOrders struct {
 	wake func()
 }
 
-func (o wakingOrders) PlaceSelfOrder(ctx context.Context, p directory.Entry, in provisioning.SelfOrderInput, ref,
-	address string) (provisioning.SelfOrderState, error) {
-	st, err := o.Service.PlaceSelfOrder(ctx, p, in, ref, address)
+func (o wakingOrders) PlaceSelfOrder(ctx context.Context, p directory.Entry, in provisioning.SelfOrderInput,
+	epoch int64, ref, address string) (provisioning.SelfOrderState, error) {
+	st, err := o.Service.PlaceSelfOrder(ctx, p, in, epoch, ref, address)
 	if err == nil {
 		o.wake()
 	}
