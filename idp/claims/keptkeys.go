@@ -63,6 +63,7 @@ func (k *Keys) reload(ctx context.Context, s *Source) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	content, fetched, err := k.o.Kept.Load(ctx, s.Name)
+	looked := err == nil // what can't be read is no better when it is looked at again
 	var keys []Key
 	var op *provider
 	if err == nil && !fetched.IsZero() {
@@ -76,7 +77,7 @@ func (k *Keys) reload(ctx context.Context, s *Source) {
 		set = &keySet{}
 		k.sets[s.Name] = set
 	}
-	set.loaded = set.loaded || err == nil
+	set.loaded = set.loaded || looked
 	if len(keys) > 0 && fetched.After(set.fetched) {
 		set.keys, set.op, set.fetched = keys, op, fetched
 	}

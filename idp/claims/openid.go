@@ -193,8 +193,9 @@ func (k *Keys) provider(ctx context.Context, s *Source) (*provider, *Fault) {
 		set = k.set(s)
 	}
 	now := k.o.Now()
-	// What was kept by a former process serves, once this one has tried to have it anew.
-	if set.op == nil || set.tried.IsZero() || now.Sub(set.fetched) >= fetchAgain {
+	// What was kept by a former process serves, once this one has tried to have it anew. After a fetch that failed the
+	// next one is not put off until what serves is old: without it nobody is signed in silently.
+	if set.op == nil || set.tried.IsZero() || set.err != nil || now.Sub(set.fetched) >= fetchAgain {
 		k.await(ctx, s)
 		set = k.set(s)
 	}

@@ -94,3 +94,55 @@ func TestOpenIDHintBounds(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenIDKeptUnreadable: what is kept and can't be read by the settings as they are is looked at once, not for each
+// token that a stranger makes up while the provider is down.
+func TestOpenIDKeptUnreadable(t *testing.T) {
+	p := newOP(t)
+	p.Close()
+	now := begin
+	kept := &memory{content: map[string][]byte{}, fetched: map[string]time.Time{"workforce": begin}}
+	kept.content["workforce"] = []byte(`{"issuer":"` + p.URL + `","address":"","keys":[],"document":"e30="}`)
+	told := 0
+	ring := claims.NewKeys(claims.KeysOptions{AllowLoopbackHTTP: true, Now: func() time.Time { return now }, Kept: kept,
+		Failed: func(string, error) { told++ }})
+	for range 20 {
+		if _, bad := ring.Find(t.Context(), p.source(), "1"); reasonOf(bad) != claims.ReasonKeysDown {
+			t.Fatalf("got %v", bad)
+		}
+	}
+	if told > 3 { // the first look, the fetch, and the look after it
+		t.Errorf("the log was told %d times", told)
+	}
+}
+
+// TestOpenIDPassiveAgain: a provider that could not be asked at a start is asked again a minute later, also where what
+// is kept is young: people who are to be signed in without a page are not refused for as long as that serves.
+func TestOpenIDPassiveAgain(t *testing.T) {
+	p := newOP(t)
+	now := begin
+	kept := &memory{content: map[string][]byte{}, fetched: map[string]time.Time{}}
+	started := func() *claims.Client {
+		return claims.NewClient(claims.NewKeys(claims.KeysOptions{AllowLoopbackHTTP: true,
+			Now: func() time.Time { return now }, Kept: kept}))
+	}
+	ask := theAsk
+	ask.Passive = true
+	if _, bad := started().Address(t.Context(), p.source(), ask); bad != nil {
+		t.Fatal(bad)
+	}
+	p.mu.Lock()
+	p.document = map[string]any{"issuer": "https://elsewhere.example"}
+	p.mu.Unlock()
+	c := started()
+	if _, bad := c.Address(t.Context(), p.source(), ask); reasonOf(bad) != claims.ReasonProviderDown {
+		t.Errorf("while it can't be asked: %v", bad)
+	}
+	p.mu.Lock()
+	p.document = nil
+	p.mu.Unlock()
+	now = begin.Add(2 * time.Minute)
+	if _, bad := c.Address(t.Context(), p.source(), ask); bad != nil {
+		t.Errorf("a minute later: %v", bad)
+	}
+}
