@@ -26,11 +26,25 @@ func moveHash(p PersonID) string { return objectOf(MoveObject, string(p)) }
 // moveObject names a move in the journal.
 func moveObject(from, to PersonID) string { return moveHash(from) + moveHash(to) }
 
-// moves brings back what a copy has lost of moves to sources.
+// moves brings back what a copy has lost of moves to sources. A move whose word alone it lacks, since that was purged
+// and the audit's sink still has it, is there.
 func (r *replay) moves(ctx context.Context, tx querier, done *Settled, now time.Time) error {
+	if !r.has(MoveObject) {
+		return nil
+	}
+	there := map[string]bool{}
+	if _, err := collect(ctx, tx, func(row scanner) (struct{}, error) {
+		var from, to PersonID
+		err := row.Scan(&from, &to)
+		there[moveObject(from, to)] = true
+		return struct{}{}, err
+	}, `
+		SELECT person_id, moved_to FROM moved_people`); err != nil {
+		return err
+	}
 	for _, w := range r.missing {
 		if w.Kind != MoveObject || w.Word != Revoked || r.word(w.Kind, w.Object) != w.Word ||
-			len(w.Object) != len(moveObject("", "")) {
+			len(w.Object) != len(moveObject("", "")) || there[w.Object] {
 			continue
 		}
 		half := len(w.Object) / 2

@@ -358,3 +358,39 @@ func testMoveLost(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 	}
 }
+
+// testMoveKnown: a move that the database has is none that was lost, also where its word was purged and the journal, or
+// its copy in the audit's sink, still has it.
+func testMoveKnown(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	db := open(t, fresh(t))
+	const to = store.PersonID("source-portal.p1")
+	u := ssoUser("mover")
+	u.Person, u.State = "p1", store.Active
+	_, err := db.Ledger().Adopt(ctx, []store.SSOUser{u}, event("adopt"))
+	must(t, err)
+	_, err = db.Ledger().MoveToSource(ctx, store.SourceMove{From: "p1",
+		To:    store.SourcePerson{Person: to, Source: "portal", Login: "portal:one"},
+		Users: map[store.AccountID]store.Role{u.Account: u.Role}}, event("move-to-source"))
+	must(t, err)
+	must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: to, Account: u.Account}, event("suspend"))) // the last word stays
+	words, err := db.Revocations().After(ctx, 0, 1000)
+	must(t, err)
+	if n, err := db.Revocations().Purge(ctx, time.Now().Add(time.Hour)); err != nil || n == 0 {
+		t.Fatalf("purged: %d, %v", n, err)
+	}
+	for _, restored := range []bool{false, true} {
+		done, err := db.Revocations().Settle(ctx, store.Settlement{Words: words, Restored: restored, Event: event("settle")})
+		if err != nil || done.Moves != 0 {
+			t.Errorf("settled (restored: %v): %+v, %v, want no move", restored, done, err)
+		}
+	}
+	if moved, err := db.Ledger().MovedTo(ctx, "p1", to); err != nil || len(moved) != 1 || moved["p1"] != to {
+		t.Errorf("moved: %v, %v, want p1 to %s alone", moved, err, to)
+	}
+	second := ssoUser("second")
+	second.Person, second.Account = to, "a9"
+	if _, _, err := db.Ledger().Enqueue(ctx, second, event("w")); err != nil {
+		t.Errorf("a user in another client account: %v", err)
+	}
+}

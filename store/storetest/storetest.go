@@ -54,6 +54,7 @@ func Run(t *testing.T, o Suite) {
 		{"MoveToSource", testMoveToSource},
 		{"MoveRaces", testMoveRaces},
 		{"MoveLost", testMoveLost},
+		{"MoveKnown", testMoveKnown},
 		{"SourceKeys", testSourceKeys},
 		{"Logouts", testLogouts},
 		{"Throttle", testThrottle},
