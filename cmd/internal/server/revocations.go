@@ -63,7 +63,12 @@ func LookForRestore(ctx context.Context, j *journal.Journal, db *store.DB, certa
 		if err != nil {
 			return r, err
 		}
-		r.Cut = slices.ContainsFunc(c.Words, func(w store.Revocation) bool { return !known[w.Entry] })
+		// What the journal and the database have purged stands in audit.sink for good. It was not cut off, and said again it
+		// would undo what was allowed since.
+		r.Content.Words = slices.DeleteFunc(c.Words, func(w store.Revocation) bool {
+			return c.Begun && w.At.Before(c.Since) && !known[w.Entry]
+		})
+		r.Cut = slices.ContainsFunc(r.Content.Words, func(w store.Revocation) bool { return !known[w.Entry] })
 		return r, nil
 	}
 	r.Lacking = slices.Clone(c.Faults)
