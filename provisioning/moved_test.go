@@ -101,15 +101,28 @@ func TestPlanOfLostMove(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := newPlanWorld(t, []directory.Entry{person("jane", group("sales")), person("john", group("sales")),
-		person("source-portal.jane", group("sales"))})
-	w.maps("sales", harbour, store.AccountManager)
-	w.row("jane", harbour, store.Active)
-	if _, err := w.db.Revocations().Settle(t.Context(), store.Settlement{Words: words,
-		Event: store.Event{Action: "test"}}); err != nil {
-		t.Fatal(err)
+	disabled := person("jane", group("sales"))
+	disabled.Problem = directory.Disabled
+	for name, former := range map[string][]directory.Entry{
+		"in the directory as before": {person("jane", group("sales"))}, "in no group any more": {person("jane")},
+		"disabled": {disabled}, "not in the directory any more": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newPlanWorld(t, append(former, person("john", group("sales")), person("source-portal.jane", group("sales"))))
+			w.maps("sales", harbour, store.AccountManager)
+			w.row("jane", harbour, store.Active)
+			w.row("leo", harbour, store.Active)
+			if _, err := w.db.Revocations().Settle(t.Context(), store.Settlement{Words: words,
+				Event: store.Event{Action: "test"}}); err != nil {
+				t.Fatal(err)
+			}
+			p := w.plan()
+			same(t, "plan", w.lines(p.ID), "create john "+string(harbour)+" account_manager", "leaver leo "+string(harbour)+" ")
+			if p.Leavers != 1 {
+				t.Errorf("%d leavers, want leo alone", p.Leavers)
+			}
+		})
 	}
-	same(t, "plan", w.lines(w.plan().ID), "create john "+string(harbour)+" account_manager")
 }
 
 // TestMovedConflict: the user that Constant Contact has already is the moved person's own, made under their former id.

@@ -136,9 +136,10 @@ type planDraft struct {
 
 	mapped map[int64]int // people to whom each mapping gives something
 
-	skipped int // entries of the directory that can't be used
-	users   int // rows whose user is there, or may be
-	leavers int // of them
+	skipped int              // entries of the directory that can't be used
+	users   int              // rows whose user is there, or may be
+	leavers int              // of them
+	leaving []store.PlanItem // leavers that were not looked at for lost moves yet
 
 	// Read by the goroutine that stores the progress.
 	groups, people, found, atSignIn atomic.Int64
@@ -163,6 +164,9 @@ func (d *planDraft) fill(ctx context.Context) (directory.Walked, error) {
 	// plan.
 	states := []store.State{store.Active, store.Assumed, store.Unknown, store.Suspended}
 	if err := d.s.eachRow(ctx, states, func(row store.SSOUser) error { return d.compareRow(ctx, row) }); err != nil {
+		return walked, err
+	}
+	if err := d.addLeavers(ctx); err != nil {
 		return walked, err
 	}
 	if err := d.storeChanges(ctx); err != nil {
@@ -225,8 +229,34 @@ func (d *planDraft) compareRow(ctx context.Context, row store.SSOUser) error {
 	if d.skipped > 0 && why == notSeen {
 		why += fmt.Sprintf("; or theirs is one of the entries that were left out, since they can't be used (%d)", d.skipped)
 	}
-	d.leavers++
-	return d.add(ctx, leaver(row, why))
+	if d.leaving = append(d.leaving, leaver(row, why)); len(d.leaving) < itemsAtOnce {
+		return nil
+	}
+	return d.addLeavers(ctx)
+}
+
+// addLeavers adds the leavers that were found. Whose move to a source a restored backup has lost is none, wherever the
+// directory has them now: by that user they sign in, and keep it until the move is made again.
+func (d *planDraft) addLeavers(ctx context.Context) error {
+	ids := make([]store.PersonID, len(d.leaving))
+	for i, item := range d.leaving {
+		ids[i] = item.Person
+	}
+	moved, err := d.s.ledger.MovedTo(ctx, ids...)
+	if err != nil {
+		return fmt.Errorf("look which leavers were moved to a source: %w", err)
+	}
+	for _, item := range d.leaving {
+		if moved[item.Person].Lost() {
+			continue
+		}
+		d.leavers++
+		if err := d.add(ctx, item); err != nil {
+			return err
+		}
+	}
+	d.leaving = d.leaving[:0]
+	return nil
 }
 
 // compareSourceRow looks at one row of somebody whom no directory has. They leave by staying away, and only where their
