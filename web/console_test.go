@@ -26,8 +26,8 @@ var consoleRoutes = console.Routes()
 // the networks that it is served to.
 func consoleOver(db *store.DB, at string, from ...string) *web.Console {
 	pages := console.New(console.Options{Store: db, People: admin.People{Store: db}, Audit: admin.Audit{Store: db},
-		Status: admin.Status{Store: db},
-		Plans:  admin.Plans{Store: db, Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})}})
+		Status: admin.Status{Store: db}, Traces: admin.Traces{Store: db},
+		Plans: admin.Plans{Store: db, Budget: db.Budget(store.BudgetLimits{PerSecond: 4, PerDay: 10000, Share: 1})}})
 	c := &web.Console{Pages: pages, Audit: db.Audit(), Forms: db.Forms(), PublicURL: at}
 	for _, network := range from {
 		c.AllowFrom = append(c.AllowFrom, netip.MustParsePrefix(network))
@@ -264,6 +264,22 @@ func TestConsoleStreamEnds(t *testing.T) {
 				t.Errorf("the stream counts as %d uses of the console", f.used)
 			}
 		})
+	}
+}
+
+// TestConsoleLiveFilter: a live list of sign-ins says of a filter that nothing matches, as the page did that it is on.
+func TestConsoleLiveFilter(t *testing.T) {
+	f := &consoleIdP{fakeIdP: newFakeIdP(), in: true, until: 2, who: idp.Administrator{Person: "p1", Login: "anna",
+		Role: idp.Viewer}}
+	r := newRig(t, func(o *web.Options) {
+		o.IdP = f
+		o.Console = consoleOver(storetest.Open(t), "")
+	})
+	for query, want := range map[string]string{"": "No sign-ins yet", "?outcome=refused": "No matching sign-ins"} {
+		f.looked = 0
+		if got := r.get("/admin/trace/live" + query).body; !strings.Contains(got, want) {
+			t.Errorf("live%s: want %q in:\n%s", query, want, got)
+		}
 	}
 }
 

@@ -95,7 +95,7 @@ func (k *Console) tracesLive(r *request) error {
 			return view, err
 		}
 		seen, looked = newest, k.now()
-		view.Traces, _, _, err = k.Traces.Search(r.ctx(), r.scope(), f)
+		view.Traces, _, view.Cut, err = k.Traces.Search(r.ctx(), r.scope(), f)
 		return view, err
 	})
 }
@@ -132,6 +132,9 @@ func (k *Console) tracesFiltered(r *request) (f store.TraceFilter, view tracesVi
 			same.Set(name, view.Form.Values[name])
 		}
 	}
+	if len(same) > 0 {
+		view.All = tracePath
+	}
 	return f, view, same, nil
 }
 
@@ -152,9 +155,6 @@ func (v *tracesView) filtered(r *request, same url.Values) {
 		}
 		v.Filters = append(v.Filters, link{r.text("trace.filter."+name, "value", same.Get(name)),
 			tracesWith(same, name, "")})
-	}
-	if len(same) > 0 {
-		v.All = tracePath
 	}
 	v.More = len(v.Filters) > 0 || len(v.Form.Errors) > 0
 }
