@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 )
 
@@ -31,7 +32,8 @@ var ErrMovedAway = errors.New("moved to a source")
 // MoveToSource moves a person's users to the id that they have at a source, in one transaction with its events: the
 // ledger's rows keep external id, login name and state, manual tasks and issued NameIDs go along, and sessions of the
 // former id end. Nobody is created under the former id any more. did is false where that move was made before.
-// A move that a restored backup has lost is made again, also where the person has come from the source since.
+// A move that a restored backup has lost is made again, also where the person has come from the source since, and where
+// users of other client accounts were adopted by the new id; then the former one need have none.
 //
 // ErrNotFound: the person has no users. ErrConflict: they were moved elsewhere, or To is known already. ErrStale: their
 // users are others than Users says. ErrBusy: a call for one of them is under way. ErrOrdered.
@@ -131,7 +133,12 @@ func (s *Ledger) movable(ctx context.Context, tx querier, m SourceMove, lost boo
 	if err != nil {
 		return err
 	}
-	if len(was) == 0 {
+	there, err := usersOf(ctx, tx, m.To.Person)
+	if err != nil {
+		return err
+	}
+	// While a move is lost, the new id gets users by adoption alone: those that are younger than the backup.
+	if len(was) == 0 && (!lost || len(there) == 0) {
 		return ErrNotFound
 	}
 	roles := map[AccountID]Role{}
@@ -148,16 +155,13 @@ func (s *Ledger) movable(ctx context.Context, tx querier, m SourceMove, lost boo
 	if orders, err := ordered(ctx, tx, m.From); err != nil || len(orders) > 0 {
 		return cmp.Or(err, ErrOrdered)
 	}
-	there, err := usersOf(ctx, tx, m.To.Person)
-	if err != nil {
-		return err
-	}
+	both := func(u SSOUser) bool { return !lost || roles[u.Account] != "" }
 	known, err := collect(ctx, tx, scanText, `
 		SELECT person_id FROM source_people WHERE person_id = $1 AND claims <> '' AND NOT $2
 		UNION SELECT moved_to FROM moved_people WHERE moved_to = $1
 		UNION SELECT moved_to FROM moved_people WHERE moved_to = $3 AND person_id <> $4`,
 		string(m.To.Person), lost, string(LostMove(m.To.Person)), string(LostMove(m.From)))
-	if err == nil && len(there)+len(known) > 0 {
+	if err == nil && (len(known) > 0 || slices.ContainsFunc(there, both)) {
 		err = ErrConflict
 	}
 	return err

@@ -394,3 +394,77 @@ func testMoveKnown(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("a user in another client account: %v", err)
 	}
 }
+
+// testMoveLostAdopted: of a lost move, users who are younger than the backup are adopted by the new id. The same move
+// ends what stands against both ids then, whether the backup has other users of the person or none.
+func testMoveLostAdopted(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	const to = store.PersonID("source-portal.p1")
+	user := func(p store.PersonID, a store.AccountID) store.SSOUser {
+		u := ssoUser("of " + string(a))
+		u.Person, u.Account, u.State, u.Role = p, a, store.Active, store.AccountManager
+		return u
+	}
+	adopt := func(db *store.DB, u store.SSOUser) {
+		t.Helper()
+		became, err := db.Ledger().Adopt(ctx, []store.SSOUser{u}, event("adopt"))
+		must(t, err)
+		if became[0] != store.Adopted {
+			t.Fatal(became)
+		}
+	}
+	move := func(accounts ...store.AccountID) store.SourceMove {
+		m := store.SourceMove{From: "p1", To: store.SourcePerson{Person: to, Source: "portal", Login: "portal:one"},
+			Users: map[store.AccountID]store.Role{}}
+		for _, a := range accounts {
+			m.Users[a] = store.AccountManager
+		}
+		return m
+	}
+	now := open(t, fresh(t))
+	adopt(now, user("p1", "a1"))
+	_, err := now.Ledger().MoveToSource(ctx, move("a1"), event("move-to-source"))
+	must(t, err)
+	words, err := now.Revocations().After(ctx, 0, 1000)
+	must(t, err)
+	for name, had := range map[string][]store.AccountID{"no user": nil, "another user": {"a1"}} {
+		db := open(t, fresh(t))
+		for _, a := range had {
+			adopt(db, user("p1", a))
+		}
+		_, err := db.Revocations().Settle(ctx, store.Settlement{Words: words, Restored: true, Event: event("settle")})
+		must(t, err)
+		if len(had) == 0 {
+			if _, err := db.Ledger().MoveToSource(ctx, move(), event("m")); !errors.Is(err, store.ErrNotFound) {
+				t.Errorf("%s, and none adopted: %v, want ErrNotFound", name, err)
+			}
+		}
+		adopt(db, user(to, "a2"))
+		if did, err := db.Ledger().MoveToSource(ctx, move(had...), event("m")); !did || err != nil {
+			t.Errorf("%s: made again: %v, %v", name, did, err)
+		}
+		if moved, err := db.Ledger().MovedTo(ctx, "p1", to); err != nil || len(moved) != 1 || moved["p1"] != to {
+			t.Errorf("%s: moved: %v, %v", name, moved, err)
+		}
+		if users, err := db.Ledger().Person(ctx, to); err != nil || len(users) != len(had)+1 {
+			t.Errorf("%s: users: %+v, %v", name, users, err)
+		}
+		if _, _, err := db.Ledger().Enqueue(ctx, user("p1", "a9"), event("w")); !errors.Is(err, store.ErrMovedAway) {
+			t.Errorf("%s: a new user of p1: %v, want ErrMovedAway", name, err)
+		}
+		if _, _, err := db.Ledger().Enqueue(ctx, user(to, "a9"), event("w")); err != nil {
+			t.Errorf("%s: a new user of %s: %v", name, to, err)
+		}
+	}
+	// A user of both in one client account is for an administrator to look at.
+	db := open(t, fresh(t))
+	adopt(db, user("p1", "a1"))
+	_, err = db.Revocations().Settle(ctx, store.Settlement{Words: words, Restored: true, Event: event("settle")})
+	must(t, err)
+	other := user(to, "a1")
+	other.ExternalID, other.LoginName = "another", "another"
+	adopt(db, other)
+	if did, err := db.Ledger().MoveToSource(ctx, move("a1"), event("m")); did || !errors.Is(err, store.ErrConflict) {
+		t.Errorf("two users in one client account: %v, %v, want ErrConflict", did, err)
+	}
+}

@@ -55,6 +55,7 @@ func Run(t *testing.T, o Suite) {
 		{"MoveRaces", testMoveRaces},
 		{"MoveLost", testMoveLost},
 		{"MoveKnown", testMoveKnown},
+		{"MoveLostAdopted", testMoveLostAdopted},
 		{"SourceKeys", testSourceKeys},
 		{"Logouts", testLogouts},
 		{"Throttle", testThrottle},

@@ -167,12 +167,16 @@ func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForm
 	if m.Users, err = a.Store.Ledger().Person(ctx, from); err != nil {
 		return m, fmt.Errorf("list the users of person %s: %w", from, err)
 	}
+	there, err := a.Store.Ledger().Person(ctx, m.To)
+	if err != nil {
+		return m, fmt.Errorf("list the users of person %s: %w", m.To, err)
+	}
 	switch {
-	case len(m.Users) == 0 && lost:
+	case len(m.Users)+len(there) == 0 && lost:
 		m.Fault = "was moved before, but the restored backup does not have their users: adopt those as users of person " +
-			string(m.To)
+			string(m.To) + ", and give the file again"
 		return m, nil
-	case len(m.Users) == 0:
+	case len(m.Users) == 0 && !lost:
 		m.Fault = "has no user at Constant Contact, so there is nothing to move"
 		return m, nil
 	}
@@ -183,7 +187,9 @@ func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForm
 	if len(orders) > 0 {
 		m.Fault = isOrdering
 	}
-	m.Name = strings.TrimSpace(m.Users[0].FirstName + " " + m.Users[0].LastName)
+	for _, u := range slices.Concat(m.Users, there)[:1] {
+		m.Name = strings.TrimSpace(u.FirstName + " " + u.LastName)
+	}
 	canonical := func(id string) string { return string(forms.Stored(store.AccountID(id))) }
 	for _, u := range m.Users {
 		m.Roles[u.Account] = u.Role
@@ -193,7 +199,7 @@ func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForm
 		}
 	}
 	if m.Fault == "" {
-		m.Fault, err = a.taken(ctx, to, m, lost)
+		m.Fault, err = a.taken(ctx, to, m, there, lost)
 	}
 	return m, err
 }
@@ -201,17 +207,14 @@ func (a Moves) look(ctx context.Context, to idp.Source, forms *store.AccountForm
 const isOrdering = "is to own a client account that is being ordered: let the order come to its end"
 
 // taken says why the new id is somebody's already, or looks like somebody's. again: it is the person's own, of a move
-// that a restored backup has lost, and may have come since.
-func (a Moves) taken(ctx context.Context, to idp.Source, m MoveItem, again bool) (string, error) {
-	there, err := a.Store.Ledger().Person(ctx, m.To)
-	if err != nil {
-		return "", fmt.Errorf("look for person %s: %w", m.To, err)
-	}
+// that a restored backup has lost, and may have come, and been given users of other client accounts, since.
+func (a Moves) taken(ctx context.Context, to idp.Source, m MoveItem, there []store.SSOUser, again bool) (string, error) {
 	one, err := a.Store.SourcePeople().Get(ctx, m.To)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("look for person %s: %w", m.To, err)
 	}
-	if len(there) > 0 || len(one.Claims) > 0 && !again {
+	theirs := func(u store.SSOUser) bool { return again && m.Roles[u.Account] == "" }
+	if !again && len(one.Claims) > 0 || slices.ContainsFunc(there, func(u store.SSOUser) bool { return !theirs(u) }) {
 		return fmt.Sprintf("the subject is known already, as person %s of source %s", m.To, to.Name), nil
 	}
 	alike, err := a.Store.SourcePeople().ByLogin(ctx, to.Name, to.Name+":"+m.Known.Subject)
