@@ -20,8 +20,8 @@ type RoleUse struct {
 // UseWindow is within which time somebody has to have signed in to be counted as such.
 const UseWindow = 30 * day
 
-// Use counts the people of a client account by role. The numbers of a client account of 10,000 people and more may be a
-// minute old.
+// Use counts the people of a client account by role. The numbers of a client account of 10,000 people and more may be
+// two minutes old.
 func (s *Ledger) Use(ctx context.Context, a AccountID) ([]RoleUse, error) {
 	since := s.db.now().Add(-UseWindow)
 	sums, err := tallyOf(ctx, s.db, "use of "+string(a), func(from any, sums *map[Role]RoleUse) (

@@ -86,7 +86,7 @@ func accountOperations() []operation {
 			id: "listAdoption", method: http.MethodGet, path: "/adoption", area: area, scope: admin.AccountsRead,
 			confined: true, summary: "List how many people use each client account",
 			doc: "By the ids of the client accounts that Constant Contact last listed: how many people are entitled, have a " +
-				"user, and have signed in within 30 days, by role. Numbers of 10,000 and more may be a minute old.",
+				"user, and have signed in within 30 days, by role. Numbers of 10,000 and more may be two minutes old.",
 		}, listAdoption),
 		serves(operation{
 			id: "createAccount", method: http.MethodPost, path: "/accounts", area: area, scope: admin.AccountsWrite,
