@@ -107,13 +107,29 @@ func (s *Ledger) MoveToSource(ctx context.Context, m SourceMove, events ...Event
 	return did, err
 }
 
-// suspendAgain suspends those users that were suspended after a move which a restored backup has lost.
+// suspendAgain suspends those users that were suspended after a move which a restored backup has lost, and resumes those
+// that were resumed after it, unless somebody has suspended them by the former id since.
 func suspendAgain(ctx context.Context, tx querier, m SourceMove, now time.Time) error {
 	for account := range m.Users {
 		k := UserKey{Person: m.To.Person, Account: account}
 		word, err := lastWord(ctx, tx, UserObject, userObject(k))
-		if err == nil && word == SwitchedOff {
+		if err != nil {
+			return err
+		}
+		switch word {
+		case SwitchedOff:
 			_, err = suspendUser(ctx, tx, k, micros(now))
+		case Allowed:
+			var after bool
+			if err := tx.QueryRowContext(ctx, `
+				SELECT COALESCE((SELECT MAX(id) FROM revocations WHERE kind = $1 AND object = $2), 0) >
+				       COALESCE((SELECT MAX(id) FROM revocations WHERE kind = $1 AND object = $3), 0)`,
+				UserObject, userObject(k), userObject(UserKey{Person: m.From, Account: account})).Scan(&after); err != nil {
+				return err
+			}
+			if after {
+				_, err = resumeUser(ctx, tx, k, micros(now))
+			}
 		}
 		if err != nil {
 			return err

@@ -468,3 +468,46 @@ func testMoveLostAdopted(t *testing.T, fresh func(testing.TB) store.Options) {
 		t.Errorf("two users in one client account: %v, %v, want ErrConflict", did, err)
 	}
 }
+
+// testMoveLostResumed: who was suspended by the former id and resumed by the new one stays resumed when a lost move is
+// made again, unless somebody has suspended them since.
+func testMoveLostResumed(t *testing.T, fresh func(testing.TB) store.Options) {
+	ctx := t.Context()
+	const to = store.PersonID("source-portal.p1")
+	u := ssoUser("mover")
+	u.Person, u.State, u.Role = "p1", store.Active, store.AccountManager
+	from, now := store.UserKey{Person: "p1", Account: u.Account}, store.UserKey{Person: to, Account: u.Account}
+	move := store.SourceMove{From: "p1", To: store.SourcePerson{Person: to, Source: "portal", Login: "portal:one"},
+		Users: map[store.AccountID]store.Role{u.Account: u.Role}}
+	began := func() *store.DB {
+		t.Helper()
+		db := open(t, fresh(t))
+		_, err := db.Ledger().Adopt(ctx, []store.SSOUser{u}, event("adopt"))
+		must(t, err)
+		return db
+	}
+	db := began()
+	must(t, db.Ledger().Suspend(ctx, from, event("suspend")))
+	_, err := db.Ledger().MoveToSource(ctx, move, event("move"))
+	must(t, err)
+	must(t, db.Ledger().Resume(ctx, now, event("resume")))
+	words, err := db.Revocations().After(ctx, 0, 1000)
+	must(t, err)
+	for want, then := range map[store.State]func(*store.DB){
+		store.Active: func(*store.DB) {},
+		store.Suspended: func(db *store.DB) {
+			must(t, db.Ledger().Resume(ctx, from, event("resume")))
+			must(t, db.Ledger().Suspend(ctx, from, event("suspend")))
+		},
+	} {
+		db := began()
+		_, err := db.Revocations().Settle(ctx, store.Settlement{Words: words, Restored: true, Event: event("settle")})
+		must(t, err)
+		then(db)
+		_, err = db.Ledger().MoveToSource(ctx, move, event("move"))
+		must(t, err)
+		if u, err := db.Ledger().Get(ctx, to, u.Account); err != nil || u.State != want {
+			t.Errorf("the user is %s, %v, want %s", u.State, err, want)
+		}
+	}
+}

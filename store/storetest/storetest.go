@@ -56,6 +56,7 @@ func Run(t *testing.T, o Suite) {
 		{"MoveLost", testMoveLost},
 		{"MoveKnown", testMoveKnown},
 		{"MoveLostAdopted", testMoveLostAdopted},
+		{"MoveLostResumed", testMoveLostResumed},
 		{"SourceKeys", testSourceKeys},
 		{"Logouts", testLogouts},
 		{"Throttle", testThrottle},
