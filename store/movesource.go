@@ -107,7 +107,7 @@ func (s *Ledger) MoveToSource(ctx context.Context, m SourceMove, events ...Event
 	return did, err
 }
 
-// suspendAgain suspends those users that were suspended after a move which a restored backup has lost, and resumes those
+// suspendAgain suspends those users that were suspended after a move which a restored backup has lost. It resumes those
 // that were resumed after it, unless somebody has suspended them by the former id since.
 func suspendAgain(ctx context.Context, tx querier, m SourceMove, now time.Time) error {
 	for account := range m.Users {
@@ -121,10 +121,11 @@ func suspendAgain(ctx context.Context, tx querier, m SourceMove, now time.Time) 
 			_, err = suspendUser(ctx, tx, k, micros(now))
 		case Allowed:
 			var after bool
+			former := userObject(UserKey{Person: m.From, Account: account})
 			if err := tx.QueryRowContext(ctx, `
 				SELECT COALESCE((SELECT MAX(id) FROM revocations WHERE kind = $1 AND object = $2), 0) >
 				       COALESCE((SELECT MAX(id) FROM revocations WHERE kind = $1 AND object = $3), 0)`,
-				UserObject, userObject(k), userObject(UserKey{Person: m.From, Account: account})).Scan(&after); err != nil {
+				UserObject, userObject(k), former).Scan(&after); err != nil {
 				return err
 			}
 			if after {

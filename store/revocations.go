@@ -141,9 +141,9 @@ func (db *DB) writeWords(ctx context.Context, tx querier, w *words) error {
 		if last[r.Kind+" "+r.Object] != i {
 			continue
 		}
-		// A key's is kept, so that one that a restore has lost can be named, and a user's, who was suspended: by the id before
-		// a move, or so long ago that the word was purged here and stands in audit.sink alone.
-		if r.Word == Allowed && r.Kind != KeyObject && r.Kind != UserObject {
+		// A key's is kept, so that one that a restore has lost can be named. A user was suspended, and a move made: by the id
+		// before a move, or so long ago that the word was purged here and stands in audit.sink alone.
+		if r.Word == Allowed && r.Kind != KeyObject && r.Kind != UserObject && r.Kind != MoveObject {
 			word, err := lastWord(ctx, tx, r.Kind, r.Object)
 			if err != nil {
 				return err

@@ -373,7 +373,8 @@ func testMoveKnown(t *testing.T, fresh func(testing.TB) store.Options) {
 		To:    store.SourcePerson{Person: to, Source: "portal", Login: "portal:one"},
 		Users: map[store.AccountID]store.Role{u.Account: u.Role}}, event("move-to-source"))
 	must(t, err)
-	must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: to, Account: u.Account}, event("suspend"))) // the last word stays
+	// The last word stays.
+	must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: to, Account: u.Account}, event("suspend")))
 	words, err := db.Revocations().After(ctx, 0, 1000)
 	must(t, err)
 	if n, err := db.Revocations().Purge(ctx, time.Now().Add(time.Hour)); err != nil || n == 0 {
@@ -392,6 +393,18 @@ func testMoveKnown(t *testing.T, fresh func(testing.TB) store.Options) {
 	second.Person, second.Account = to, "a9"
 	if _, _, err := db.Ledger().Enqueue(ctx, second, event("w")); err != nil {
 		t.Errorf("a user in another client account: %v", err)
+	}
+	// That it was forgotten is said, though no word is known that it was made.
+	later := time.Now().Add(time.Hour)
+	must(t, db.Ledger().Suspend(ctx, store.UserKey{Person: to, Account: "a9"}, event("suspend")))
+	_, err = db.Revocations().Purge(ctx, later)
+	must(t, err)
+	bare := func(login string) string { return login }
+	_, _, err = db.Ledger().ForgetPerson(ctx, store.Forget{Person: "p1", Bare: bare}, event("forget"))
+	must(t, err)
+	said, err := db.Revocations().After(ctx, 0, 1000)
+	if last := said[len(said)-1]; err != nil || last.Kind != store.MoveObject || last.Word != store.Allowed {
+		t.Errorf("the last word is %+v, %v, want that the move is allowed", last, err)
 	}
 }
 

@@ -208,7 +208,8 @@ const isOrdering = "is to own a client account that is being ordered: let the or
 
 // taken says why the new id is somebody's already, or looks like somebody's. again: it is the person's own, of a move
 // that a restored backup has lost, and may have come, and been given users of other client accounts, since.
-func (a Moves) taken(ctx context.Context, to idp.Source, m MoveItem, there []store.SSOUser, again bool) (string, error) {
+func (a Moves) taken(ctx context.Context, to idp.Source, m MoveItem, there []store.SSOUser, again bool) (string,
+	error) {
 	one, err := a.Store.SourcePeople().Get(ctx, m.To)
 	if err != nil && !errors.Is(err, store.ErrNotFound) {
 		return "", fmt.Errorf("look for person %s: %w", m.To, err)
