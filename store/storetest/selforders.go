@@ -312,6 +312,9 @@ func testSelfOrderEnds(t *testing.T, fresh func(testing.TB) store.Options) {
 		must(t, settle(&r, to))
 	}
 	state(done.ID, store.SelfOrderCreated, store.PlanWanted)
+	if waits, err := s.AnyDue(ctx); err != nil || !waits {
+		t.Errorf("with a plan to set something is due: %t, %v", waits, err)
+	}
 	due, err := s.PlansDue(ctx, 10)
 	if err != nil || len(due) != 1 || due[0].ID != done.ID {
 		t.Errorf("plans: %+v, %v", due, err)
