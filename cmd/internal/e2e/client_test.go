@@ -118,11 +118,13 @@ func (c *client) try(method, target string, fields url.Values) (*page, error) {
 	if c.language != "" {
 		req.Header.Set("Accept-Language", c.language)
 	}
-	maps.Copy(req.Header, c.more)
-	if host := c.more.Get("Host"); host != "" {
-		req.Host = host
+	if c.more != nil { // several goroutines share a client that sends no headers of its own
+		maps.Copy(req.Header, c.more)
+		if host := c.more.Get("Host"); host != "" {
+			req.Host = host
+		}
+		c.more = nil
 	}
-	c.more = nil
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, err
