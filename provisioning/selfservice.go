@@ -179,6 +179,9 @@ func (s *Service) stopSelf(ctx context.Context, r store.AccountRequest, why stri
 // is sent, so that nothing is approved: an *InputError says so. Other errors are those of the store's Approve.
 func (s *Service) ApproveSelfOrder(ctx context.Context, id int64, actor string) (store.SelfOrder, error) {
 	if s.self == nil {
+		if o, err := s.selfOrders.Get(ctx, id); err != nil {
+			return o, fmt.Errorf("approve order %d: %w", id, err)
+		}
 		return store.SelfOrder{}, fmt.Errorf("approve order %d: %w", id, &InputError{Field: "id",
 			Fault: "can't be approved: self_service is switched off", Fix: "switch it on again, or refuse the order"})
 	}

@@ -60,7 +60,7 @@ var others = []embedded{{
 	licence: htmxLicence, spdx: "0BSD",
 }, {
 	module: module{"lucide-static", "1.62.0"}, file: "web/console/icons/lucide.svg",
-	sha256:  "ea1de629cd2ace799df2652f009ea7121aa51db2a1f07a06690b496974b8ec5f",
+	sha256:  "414094c3b3a2d340379ae9f0302654e4c67254ff58dbcdccdc00ff4b79a27819",
 	licence: lucideLicence, spdx: "ISC",
 }}
 
