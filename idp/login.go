@@ -64,40 +64,24 @@ func (p *IdP) logIn(ctx context.Context, f *flow, login, password string) (Answe
 		traceOf(ctx).bound(step, directory.Entry{}, err)
 		return p.nobody(ctx, f, form, began, err)
 	}
-	// The try is taken before the bind: of passwords that come together no more are judged than the limit, whatever
-	// spelling of the login, address or replica they come by (row ID-08).
-	try := attempt{person: found.Person(), id: found.Entry.ID, blocks: addressBlocks(f.v.Address), done: func() {}}
-	// Before the password is looked at: what is revoked from here on ends this login too. The browser is known by the
-	// login in the directory's form: what was typed may be somebody else's.
-	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.NormalizeLogin(found.Entry.Login),
-		hash(f.v.Browser))
-	if err != nil {
-		return Answer{}, fmt.Errorf("log in: %w", err)
+	try, mark, answer, err := p.beginTry(ctx, f, form, found, began)
+	if try == nil {
+		return answer, err
 	}
-	try.known = before.Known && found.Entry.Login != ""
-	verdict, err := p.take(ctx, &try, before.Counters)
 	defer func() { try.done() }()
-	switch {
-	case err != nil:
-		return Answer{}, err
-	case verdict == tryBusy:
-		return p.busy(ctx, f), nil
-	case verdict == trySpent:
-		return p.tooMany(ctx, f, form, try, began)
-	}
-	e, err := p.bind(ctx, found, password, &try)
+	e, err := p.bind(ctx, found, password, try)
 	traceOf(ctx).bound(step, e, err)
 	if err == nil && e.Problem != "" {
 		err = &directory.Error{Problem: e.Problem, Op: "sign in", PersonID: e.ID, Err: errors.New("the entry says so"),
 			Try: directory.Proved}
 	}
 	if err != nil {
-		return p.failedLogin(ctx, f, form, try, began, err)
+		return p.failedLogin(ctx, f, form, *try, began, err)
 	}
 
-	token, err := p.startSession(ctx, f, try, e, before.Mark)
+	token, err := p.startSession(ctx, f, *try, e, mark)
 	if err != nil {
-		p.settle(ctx, try, store.TryReturned) // the password was right
+		p.settle(ctx, *try, store.TryReturned) // the password was right
 	}
 	switch {
 	case errors.Is(err, store.ErrRevoked):
@@ -116,6 +100,34 @@ func (p *IdP) logIn(ctx context.Context, f *flow, login, password string) (Answe
 	p.flights.end(try.person)
 	traceOf(ctx).person(store.PersonID(e.ID))
 	return Answer{Page: GoOn{SignIn: cmp.Or(f.in.ID, f.id)}, NewSession: token}, nil
+}
+
+// beginTry takes a try before a password is judged: of passwords that come together no more are judged than the limit,
+// whatever spelling of the login, address or replica they come by (row ID-08). Where none is taken try is nil, and the
+// answer is all there is; else the caller calls try.done. What is revoked after mark ends this login too.
+func (p *IdP) beginTry(ctx context.Context, f *flow, form AskPassword, found directory.Found,
+	began time.Time) (try *attempt, mark int64, a Answer, err error) {
+	try = &attempt{person: found.Person(), id: found.Entry.ID, blocks: addressBlocks(f.v.Address), done: func() {}}
+	// The browser is known by the login in the directory's form: what was typed may be somebody else's.
+	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.NormalizeLogin(found.Entry.Login),
+		hash(f.v.Browser))
+	if err != nil {
+		return nil, mark, Answer{}, fmt.Errorf("take a try of a password: %w", err)
+	}
+	try.known = before.Known && found.Entry.Login != ""
+	verdict, err := p.take(ctx, try, before.Counters)
+	if err == nil && verdict == tryTaken {
+		return try, before.Mark, Answer{}, nil
+	}
+	defer try.done()
+	switch {
+	case err != nil:
+		return nil, mark, Answer{}, err
+	case verdict == tryBusy:
+		return nil, mark, p.busy(ctx, f), nil
+	}
+	a, err = p.tooMany(ctx, f, form, *try, began)
+	return nil, mark, a, err
 }
 
 // bind has the directory judge the password. Where the answer got lost on a connection that had been idle, it is asked

@@ -64,27 +64,15 @@ func (p *IdP) ChangePassword(ctx context.Context, id string, c PasswordChange, v
 	if err != nil {
 		return p.nobody(ctx, f, form, began, err)
 	}
-	try := attempt{person: found.Person(), id: found.Entry.ID, blocks: addressBlocks(f.v.Address), done: func() {}}
-	before, err := p.o.Throttle.Before(ctx, try.person, try.blocks, directory.NormalizeLogin(found.Entry.Login),
-		hash(f.v.Browser))
-	if err != nil {
-		return Answer{}, fmt.Errorf("change a password: %w", err)
+	try, _, answer, err := p.beginTry(ctx, f, form, found, began)
+	if try == nil {
+		return answer, err
 	}
-	try.known = before.Known && found.Entry.Login != ""
-	verdict, err := p.take(ctx, &try, before.Counters)
 	defer func() { try.done() }()
+	refused, err := p.change(ctx, f, found, c, *try)
 	switch {
 	case err != nil:
-		return Answer{}, err
-	case verdict == tryBusy:
-		return p.busy(ctx, f), nil
-	case verdict == trySpent:
-		return p.tooMany(ctx, f, form, try, began)
-	}
-	refused, err := p.change(ctx, f, found, c, try)
-	switch {
-	case err != nil:
-		return p.failedLogin(ctx, f, form, try, began, err)
+		return p.failedLogin(ctx, f, form, *try, began, err)
 	case refused != nil:
 		return p.askPassword(ctx, f, AskPassword{Login: c.Login, Change: true, Problem: directory.Problem(refused.Refusal),
 			Said: refused.Said})
