@@ -410,7 +410,7 @@ func (p *IdP) startLaunched(ctx context.Context, f *flow, e directory.Entry, iss
 	if err != nil {
 		return "", err
 	}
-	told, err := l.told(e)
+	person, err := l.sourcePerson(e)
 	if err != nil {
 		return "", err
 	}
@@ -446,7 +446,7 @@ func (p *IdP) startLaunched(ctx context.Context, f *flow, e directory.Entry, iss
 		Uses: &store.UsedToken{Source: l.Source, Token: l.Used, IssuedAt: made,
 			EndsAt:  time.UnixMicro(l.EndsAt).Add(launchLife + replayMargin),
 			Request: l.Answers.used(), RequestEndsAt: now.Add(requestLife + replayMargin), Names: names},
-		Begins: begins, Told: told,
+		Begins: begins, SourcePerson: person,
 	}, hash(f.v.Session), event)
 	if err != nil {
 		return "", fmt.Errorf("store session of source %s: %w", l.Source, err)
@@ -454,8 +454,8 @@ func (p *IdP) startLaunched(ctx context.Context, f *flow, e directory.Entry, iss
 	return token, nil
 }
 
-// told is what is kept of somebody whom no directory has; nil: the directory has them.
-func (l *pendingLaunch) told(e directory.Entry) (*store.SourcePerson, error) {
+// sourcePerson is what is kept of somebody whom no directory has; nil: the directory has them.
+func (l *pendingLaunch) sourcePerson(e directory.Entry) (*store.SourcePerson, error) {
 	if e.Source == "" {
 		return nil, nil //nolint:nilnil // the directory has them
 	}

@@ -46,8 +46,9 @@ type Session struct {
 	Proof Proof
 	// Uses is the token of a source that the session comes of, which begins no other; nil: none. Used by Create only.
 	Uses *UsedToken
-	// Told is what that token said of a person whom no directory has; nil: the directory has them. Used by Create only.
-	Told *SourcePerson
+	// SourcePerson is what that token said of a person whom no directory has; nil: the directory has them. Used by Create
+	// only.
+	SourcePerson *SourcePerson
 	// Begins is the sign-in that led to this login, where nothing was stored of it before; nil: none. Used
 	// by Create only.
 	Begins *SignIn
@@ -124,8 +125,8 @@ func arrived(n Session, now time.Time) (all []step) {
 	if n.Login != "" {
 		all = append(all, called(n, now))
 	}
-	if n.Told != nil {
-		all = append(all, n.Told.came(now))
+	if n.SourcePerson != nil {
+		all = append(all, n.SourcePerson.came(now))
 	}
 	return append(all, n.Try.end()...)
 }

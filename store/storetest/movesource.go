@@ -50,7 +50,8 @@ func testMoveToSource(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, err)
 	refuse("to somebody with a user", store.ErrConflict, func(m *store.SourceMove) { m.To.Person = there.Person })
 	must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash("came"), Person: "source-portal.came",
-		EndsAt: time.Now().Add(time.Hour), Told: &store.SourcePerson{Person: "source-portal.came", Source: "portal",
+		EndsAt: time.Now().Add(time.Hour),
+		SourcePerson: &store.SourcePerson{Person: "source-portal.came", Source: "portal",
 			Login: "portal:came", Claims: []byte("{}")}}, nil))
 	refuse("to somebody who came", store.ErrConflict, func(m *store.SourceMove) { m.To.Person = "source-portal.came" })
 	lease := time.Now().Add(time.Minute).UnixMicro()
@@ -302,7 +303,8 @@ func testMoveLost(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	// They come from the source before anybody has looked.
 	must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash("came"), Person: to,
-		EndsAt: time.Now().Add(time.Hour), Told: &store.SourcePerson{Person: to, Source: "portal", Login: "portal:ana",
+		EndsAt: time.Now().Add(time.Hour),
+		SourcePerson: &store.SourcePerson{Person: to, Source: "portal", Login: "portal:ana",
 			Claims: []byte(`{"a":1}`)}}, nil))
 	for _, p := range []store.PersonID{"p1", to} {
 		u := ssoUser("second")

@@ -25,7 +25,8 @@ func testSourcePeople(t *testing.T, fresh func(testing.TB) store.Options) {
 		p := store.PersonID("source-" + source + "." + strings.ToLower(sub))
 		must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash(fmt.Sprint("known ", sessions)), Person: p,
 			Login: source + ":" + sub, Name: first + " " + last, EndsAt: o.Now().Add(time.Hour),
-			Told: &store.SourcePerson{Person: p, Source: source, Login: source + ":" + sub, FirstName: first, LastName: last,
+			SourcePerson: &store.SourcePerson{Person: p, Source: source, Login: source + ":" + sub,
+				FirstName: first, LastName: last,
 				Mail: mail, Claims: []byte(said)}}, nil))
 		return p
 	}
@@ -153,7 +154,8 @@ func testSourcePeopleRace(t *testing.T, fresh func(testing.TB) store.Options) {
 	ctx := t.Context()
 	const ana = store.PersonID("source-portal.ana")
 	must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash("ana"), Person: ana, Login: "portal:ana",
-		EndsAt: time.Now().Add(time.Hour), Told: &store.SourcePerson{Person: ana, Source: "portal", Login: "portal:ana",
+		EndsAt: time.Now().Add(time.Hour),
+		SourcePerson: &store.SourcePerson{Person: ana, Source: "portal", Login: "portal:ana",
 			Claims: []byte("{}")}}, nil))
 	sql := rawDB(t, o)
 	_, err := sql.Exec(`UPDATE source_people SET seen_at = 1`)

@@ -76,7 +76,7 @@ func (w *sourceWorld) comes(t *testing.T, sub, first, last string, groups []stri
 	p := store.PersonID(said.ID)
 	if err := w.db.Sessions().Create(t.Context(), store.Session{TokenHash: fmt.Appendf(nil, "%032d", w.came), Person: p,
 		Login: said.Login, Name: first + " " + last, EndsAt: time.Now().Add(time.Hour), Methods: []string{"launch:portal"},
-		Told: &store.SourcePerson{Person: p, Source: "portal", Login: said.Login, FirstName: first, LastName: last,
+		SourcePerson: &store.SourcePerson{Person: p, Source: "portal", Login: said.Login, FirstName: first, LastName: last,
 			Mail: said.Mail, Claims: data}}, nil); err != nil {
 		t.Fatal(err)
 	}
