@@ -35,6 +35,10 @@ func TestCommandsThatSucceedPrintJSON(t *testing.T) {
 		"directory.op_timeout": "20s", "directory.timeout": "30s"},
 		mappings: [][]string{{"--group-pattern", "ctct-{account}-{role}"}}})
 	w.object(t, "health", w.url)
+	// The first look of a bridge that has just started is stored a moment after its first answer.
+	if !within(30*time.Second, func() bool { _, err := w.tryCommand("check", "--running"); return err == nil }) {
+		t.Error("check --running: the bridge that runs has not looked")
+	}
 	if got := w.object(t, "check", "--running"); got["state"] == "" {
 		t.Errorf("check --running: %v", got)
 	}
