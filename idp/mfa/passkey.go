@@ -60,7 +60,9 @@ func NewPasskeys(base, public *url.URL, name string) (*Passkeys, error) {
 		RPID: host, RPDisplayName: name, RPOrigins: []string{netname.Origin(base)},
 		AttestationPreference: protocol.PreferNoAttestation, // which make it is does not matter here
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
-			ResidentKey: protocol.ResidentKeyRequirementDiscouraged, // it is asked for by name, after the password
+			// It is asked for by name, after the password. A device that keeps it can offer it by itself in the page's field
+			// (conditional mediation knows no other); one that can't, as an old security key, is as good.
+			ResidentKey: protocol.ResidentKeyRequirementPreferred,
 			// The password is the other factor: a key that asks for no PIN is one too.
 			UserVerification: protocol.VerificationPreferred,
 		},

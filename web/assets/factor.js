@@ -51,6 +51,33 @@
     return JSON.stringify(a);
   }
 
+  function send(c) {
+    form.elements.credential.value = answer(c);
+    form.submit();
+  }
+
+  // Where the browser can, it also offers the passkey among what it fills into the code's field. It says nothing until
+  // the person picks one there, and the server hears nothing before. A browser has one such request at a time: the
+  // button ends this one. Where an invitation has to be typed first there is none.
+  var offered = null;
+  var pressed = false;
+
+  function offer() {
+    offered = new AbortController();
+    var o = options();
+    o.mediation = "conditional";
+    o.signal = offered.signal;
+    navigator.credentials.get(o).then(send, function () { /* not picked: the page is as it was */ });
+  }
+
+  if (!creating && !form.elements.invite && PublicKeyCredential.isConditionalMediationAvailable) {
+    PublicKeyCredential.isConditionalMediationAvailable().then(function (can) {
+      if (can && !pressed) {
+        offer();
+      }
+    }, function () { /* the button is there */ });
+  }
+
   form.addEventListener("submit", function (e) {
     if (creating && !(e.submitter && e.submitter.name === "use")) {
       form.elements.credential.value = "";
@@ -62,11 +89,12 @@
       return;
     }
     notice.hidden = true;
+    pressed = true;
+    if (offered) {
+      offered.abort();
+    }
     var call = creating ? navigator.credentials.create(options()) : navigator.credentials.get(options());
-    call.then(function (c) {
-      form.elements.credential.value = answer(c);
-      form.submit();
-    }).catch(function () {
+    call.then(send).catch(function () {
       notice.hidden = false;
     });
   });

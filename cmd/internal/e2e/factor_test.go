@@ -16,8 +16,15 @@ import (
 
 const mfaClass = "https://refeds.org/profile/mfa"
 
-// withAuthenticator gives the browser a passkey device whose owner always agrees.
+// withAuthenticator gives the browser a passkey device whose owner always agrees. It keeps no passkeys, as an old
+// security key: the page has to name them.
 func (b *browser) withAuthenticator() {
+	b.t.Helper()
+	b.withDevice(false)
+}
+
+// withDevice is withAuthenticator; one that keeps its passkeys can offer them by itself.
+func (b *browser) withDevice(keeps bool) {
 	b.t.Helper()
 	b.do("add an authenticator", chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
 		if _, err := chromedp.Call(ctx, webauthn.Enable, webauthn.EnableParams{}); err != nil {
@@ -25,7 +32,7 @@ func (b *browser) withAuthenticator() {
 		}
 		_, err := chromedp.Call(ctx, webauthn.AddVirtualAuthenticator,
 			webauthn.AddVirtualAuthenticatorParams{Options: &webauthn.VirtualAuthenticatorOptions{
-				Protocol: "ctap2", Transport: "internal", HasUserVerification: true, IsUserVerified: true,
+				Protocol: "ctap2", Transport: "internal", HasUserVerification: true, IsUserVerified: true, HasResidentKey: keeps,
 				AutomaticPresenceSimulation: true,
 			}})
 		return err
