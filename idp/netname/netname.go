@@ -10,7 +10,10 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxAddress bounds an address to which browsers are sent, in bytes.
@@ -51,6 +54,8 @@ func ParsePublicURL(text string) (*url.URL, error) {
 	}
 	u.Host = strings.ToLower(u.Host)
 	switch {
+	case !portNumber(u):
+		return nil, ErrNoSite
 	case u.Path != "" || u.RawQuery != "" || u.ForceQuery || strings.Contains(text, "#") || u.User != nil:
 		return u, ErrMoreThan
 	case u.Scheme == "http" && !Loopback(u.Hostname()):
@@ -80,6 +85,18 @@ func DefaultPort(scheme string) string {
 	return "443"
 }
 
+// portNumber reports whether a URL's port is absent, or a number from 1 to 65535 as browsers write it.
+func portNumber(u *url.URL) bool {
+	if u.Port() == "" {
+		return !strings.HasSuffix(u.Host, ":")
+	}
+	n, err := strconv.Atoi(u.Port())
+	return err == nil && n > 0 && n < 1<<16 && strconv.Itoa(n) == u.Port()
+}
+
+// foreignLetter reports letters past ASCII, which names of hosts have in texts alone.
+func foreignLetter(r rune) bool { return r >= utf8.RuneSelf && unicode.IsLetter(r) }
+
 // NotInURI reports the characters that no URI has: blanks, controls, and everything past ASCII.
 func NotInURI(r rune) bool { return r <= ' ' || r >= 0x7f }
 
@@ -89,6 +106,8 @@ func NotInURI(r rune) bool { return r <= ' ' || r >= 0x7f }
 func CheckAddress(address string, allowLoopbackHTTP bool) error {
 	u, err := url.Parse(address)
 	switch {
+	case err == nil && strings.ContainsFunc(u.Host, foreignLetter):
+		return errors.New("its host has letters beyond ASCII: write it as certificates do, such as xn--mller-kva.example")
 	case err != nil, strings.ContainsFunc(address, NotInURI), strings.Contains(address, `\`):
 		return errors.New("it is not a URL")
 	case len(address) > maxAddress:
@@ -99,6 +118,8 @@ func CheckAddress(address string, allowLoopbackHTTP bool) error {
 		return errors.New("it has a user name or password in it: leave that out")
 	case u.Fragment != "" || strings.Contains(address, "#"):
 		return errors.New("it has a #fragment: leave that out")
+	case !portNumber(u):
+		return errors.New("its port is no number from 1 to 65535")
 	case u.Scheme == "https", u.Scheme == "http" && allowLoopbackHTTP && Loopback(u.Hostname()):
 		return nil
 	case u.Scheme == "http":

@@ -105,6 +105,8 @@ func TestConfigurationRefusals(t *testing.T) {
 		"path":                  {"PUBLIC_URL=https://sso.example.com/saml", "more than scheme, host and port"},
 		"user":                  {"PUBLIC_URL=https://u:p@sso.example.com", "more than scheme, host and port"},
 		"other scheme":          {"PUBLIC_URL=ftp://sso.example.com", "is not the address of a web site"},
+		"port with a zero":      {"PUBLIC_URL=http://localhost:08080", "is not the address of a web site"},
+		"port beyond all":       {"PUBLIC_URL=https://sso.example.com:99999", "is not the address of a web site"},
 		"https without TLS":     {"PUBLIC_URL=https://sso.example.com", "neither tls.cert nor a proxy"},
 		"one half of TLS":       {"TLS_CERT=/nonexistent", "cert and key belong together"},
 		"entity id":             {"ENTITY_ID=two words", "entity_id: \"two words\" is not a URI"},

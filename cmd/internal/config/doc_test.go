@@ -238,6 +238,7 @@ One YAML file, given by ` + "`--config`" + ` or the variable ` + "`SSOBRIDGE_CON
 - Each key can be overridden by an environment variable; lists are written there with commas between. A variable that begins with ` + "`SSOBRIDGE_`" + ` and
   names no key is refused too (what Kubernetes sets for services whose names begin with ssobridge is passed over).
 - A secret never stands in the file: it comes by a file of its own or by its variable. A byte order mark in front and line breaks at the end of a secret do not count; blanks at an end of a file, several lines and UTF-16 are refused.
+- Of any other value, blanks and line ends around it do not count. Characters that nobody sees, typographic quotation marks, and quotation marks that nothing took off a variable are refused, with their name.
 `)
 	for _, f := range d.fields {
 		if f.secret {

@@ -94,6 +94,11 @@ func readEnvironment(environ []string, cfg *Config, f *faults) {
 		f.origin.vars[path] = name
 		if field.Type() == reflect.TypeFor[Secret]() {
 			value = withoutLineEnds(value) // base64 of `echo secret` brings one along
+		} else if text, fix := oddText(path, value); text != "" {
+			f.add(path, text, fix)
+			continue
+		} else {
+			value = strings.Trim(value, blanks)
 		}
 		if text, fix := setScalar(field, value); text != "" {
 			f.add(path, text, fix)

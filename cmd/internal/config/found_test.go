@@ -136,6 +136,12 @@ func TestYAMLFaultsHaveNoFollowers(t *testing.T) {
 		"second document": {"", "---\n\tx: y\n", "ssobridge.yaml: line "},
 		"a section that is a text": {"directory:\n", "directory: openldap\nnothing:\n",
 			"directory: want a section with keys, got \"openldap\""},
+		"a file in UTF-16 without a mark": {"public_url: ", "p\x00u\x00b\x00", "save the file as text in UTF-8"},
+		"a quotation mark left open":      {"public_url: http", "public_url: \"http", "close the quotation mark that line "},
+		"a no-break space behind a colon": {"  base_dn: ", "  base_dn:\u00a0", "it has a no-break space (U+00A0)"},
+		"a no-break space before a key": {"public_url: ", "\u00a0listen: x\npublic_url: ",
+			"type the key anew: it has a no-break space"},
+		"keys that are to be merged": {"tls:\n", "tls:\n  <<: {}\n", "tls.<<: unknown key; keys are not merged"},
 		"a section misspelt": {
 			"constant_contact:\n", "constant_contacts:\n", "constant_contacts: unknown key; did you mean constant_contact?"},
 	} {
@@ -181,5 +187,52 @@ func change(t *testing.T, folder, old, text string) {
 	}
 	if err := os.WriteFile(file, []byte(strings.Replace(string(data), old, text, 1)), 0o600); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What copying, editors, shells and --env-file leave around a value is taken off, and what they put into it is a fault
+// that names it: with it, the value would be another one that nobody sees (REAL-77).
+func TestValuesAsTheyComeAreOneValue(t *testing.T) {
+	folder := initFolder(t)
+	const provider = "CONSTANT_CONTACT_EXTERNAL_PROVIDER="
+	for name, tc := range map[string]struct{ variable, fault string }{
+		"blanks":             {provider + " acme \r\n", ""},
+		"a mark":             {provider + "\ufeffacme", ""},
+		"as it is":           {provider + "acme", ""},
+		"plain quotes":       {provider + `"acme"`, "has quotation marks in it; write it without them"},
+		"single quotes":      {provider + "'acme'", "has quotation marks in it"},
+		"typographic quotes": {provider + "“acme”", "has typographic quotation marks"},
+		"one of them":        {provider + "acme’", "has typographic quotation marks"},
+		"a no-break space":   {provider + "ac\u00a0me", "has a no-break space (U+00A0)"},
+		"one at the end":     {provider + "acme\u00a0", "has a no-break space (U+00A0)"},
+		"a zero-width space": {provider + "ac\u200bme", "has a character that can't be seen (U+200B)"},
+		"a line end":         {provider + "ac\nme", "has a character that can't be seen (U+000A)"},
+		"quotes of a DN":     {"DIRECTORY_BASE_DN=“dc=example,dc=com”", "has typographic quotation marks"},
+		"one of a list":      {"DIRECTORY_URLS=ldaps://a.example.com,ldaps://b.example.com\u200b", "can't be seen (U+200B)"},
+		"a time":             {"SESSIONS_IDLE= 20m\n", ""},
+		"a number":           {"DIRECTORY_POOL_SIZE=4 ", ""},
+		"True":               {"METADATA_ALLOW_LOOPBACK_HTTP=True ", ""},
+		"yes":                {"METADATA_ALLOW_LOOPBACK_HTTP=yes", "is neither true nor false"},
+		"a name for people":  {"BRANDING_NAME=“Best”\u00a0Co", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg, err := loadFolder(t, folder, "SSOBRIDGE_"+tc.variable)
+			switch {
+			case tc.fault != "":
+				if err == nil || !strings.Contains(err.Error(), tc.fault) {
+					t.Errorf("got %v, want %q", err, tc.fault)
+				}
+			case err != nil:
+				t.Error(err)
+			case strings.HasPrefix(tc.variable, provider) && cfg.ConstantContact.ExternalProvider != "acme":
+				t.Errorf("got %q", cfg.ConstantContact.ExternalProvider)
+			}
+		})
+	}
+	file := initFolder(t)
+	change(t, file, "public_url: ", "log: {level: \" debug \"}\nmetrics: {listen: “127.0.0.1:9090”}\npublic_url: ")
+	if _, err := loadFolder(t, file); err == nil || !strings.Contains(err.Error(), "metrics.listen: has typographic") ||
+		strings.Contains(err.Error(), "log.level: ") {
+		t.Errorf("in the file: %v", err)
 	}
 }

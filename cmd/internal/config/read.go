@@ -79,8 +79,7 @@ func readYAML(data []byte, cfg *Config, f *faults) bool {
 		}
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
-		f.addAt(0, "", strings.TrimPrefix(err.Error(), "yaml: "),
-			"correct the YAML there, or on the line before; keys are indented by spaces, never by tabs")
+		f.addAt(0, "", strings.TrimPrefix(err.Error(), "yaml: "), syntaxFix(string(data)))
 		return false
 	}
 	if len(doc.Content) == 1 {
@@ -123,6 +122,11 @@ func readStruct(node *yaml.Node, v reflect.Value, path string, f *faults) {
 		}
 		if !ok {
 			meant, hint := nearest(full)
+			if r, odd := oddRune(key.Value); odd {
+				hint = "type the key anew: it has " + runeName(r)
+			} else if key.Value == "<<" {
+				hint = "keys are not merged from elsewhere: write them out here"
+			}
 			f.addAt(key.Line, full, "unknown key", hint)
 			if meant != "" && !slices.Contains(Paths(), meant) { // a section, with all that stands in it
 				f.unread(meant)
@@ -157,7 +161,11 @@ func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
 				f.addAt(item.Line, path, "want a list of texts, got "+kindName(item)+" in it", "write each entry as plain text")
 				return
 			}
-			list = append(list, item.Value)
+			if text, fix := oddText(path, item.Value); text != "" {
+				f.addAt(item.Line, path, text, fix)
+				return
+			}
+			list = append(list, strings.Trim(item.Value, blanks))
 		}
 		field.Set(reflect.ValueOf(list))
 	case field.Type() == reflect.TypeFor[map[string]time.Duration]():
@@ -167,7 +175,11 @@ func readValue(node *yaml.Node, field reflect.Value, path string, f *faults) {
 	case node.Kind != yaml.ScalarNode:
 		f.addAt(node.Line, path, "want one value, got "+kindName(node), "write it on the key's line")
 	default:
-		if text, fix := setScalar(field, node.Value); text != "" {
+		text, fix := oddText(path, node.Value)
+		if text == "" {
+			text, fix = setScalar(field, strings.Trim(node.Value, blanks))
+		}
+		if text != "" {
 			f.addAt(node.Line, path, text, fix)
 		}
 	}
@@ -238,10 +250,12 @@ func setScalar(field reflect.Value, text string) (fault, fix string) {
 	case reflect.String:
 		field.SetString(text)
 	case reflect.Bool:
-		if text != "true" && text != "false" {
+		switch strings.ToLower(text) { // YAML has True and TRUE, too
+		case "true", "false":
+		default:
 			return fmt.Sprintf("%s is neither true nor false", plaintext.Quote(text)), "write true or false"
 		}
-		field.SetBool(text == "true")
+		field.SetBool(strings.EqualFold(text, "true"))
 	case reflect.Int:
 		n, err := strconv.Atoi(text)
 		if err != nil {
