@@ -1,12 +1,14 @@
 package provisioning_test
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf16"
 
 	"ssobridge/provisioning"
 	"ssobridge/store"
@@ -41,6 +43,16 @@ func TestReadKnownUsers(t *testing.T) {
 		"of an export": {"login,account,external_id,first_name,updated_at\njane," + string(harbour) + ",x1,Jane,whenever\n",
 			[]provisioning.KnownUser{jane}},
 		"header alone": {"login,account\n", nil},
+		"tabs":         {"login\taccount\texternal_id\njane\t" + string(harbour) + "\tx1\n", []provisioning.KnownUser{jane}},
+		"Unicode text": {inUTF16("\ufefflogin\taccount\texternal_id\r\njane\t"+string(harbour)+"\tx1\r\n",
+			binary.LittleEndian),
+			[]provisioning.KnownUser{jane}},
+		"UTF-16, big end first": {inUTF16("\ufefflogin;account;external_id\njane;"+string(harbour)+";Ü𝄞", binary.BigEndian),
+			change(func(o *provisioning.KnownUser) { o.ExternalID = "Ü𝄞" })},
+		"a line with the separator": {"sep=;\r\nlogin;account;external_id\r\njane;" + string(harbour) + ";x1\r\n",
+			change(func(o *provisioning.KnownUser) { o.Line = 3 })},
+		"empty columns behind": {"login,account,external_id,, \njane," + string(harbour) + ",x1,,\n,,,,\n",
+			[]provisioning.KnownUser{jane}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := provisioning.ReadKnownUsers(strings.NewReader(c.file))
@@ -51,20 +63,39 @@ func TestReadKnownUsers(t *testing.T) {
 	}
 }
 
+// inUTF16 is a text as spreadsheets save "Unicode text".
+func inUTF16(text string, order binary.AppendByteOrder) string {
+	var out []byte
+	for _, u := range utf16.Encode([]rune(text)) {
+		out = order.AppendUint16(out, u)
+	}
+	return string(out)
+}
+
 func TestReadKnownUsersRefusals(t *testing.T) {
 	const h = string(harbour)
 	for name, c := range map[string]struct {
 		file   string
 		fields []string
 	}{
-		"empty":           {"", []string{"file"}},
-		"UTF-16":          {"\xff\xfel\x00", []string{"file"}},
-		"unknown column":  {"login,acount,external_id\njane," + h + ",x\n", []string{"line 1, header"}},
-		"column twice":    {"login,account,Login\njane," + h + ",jane\n", []string{"line 1, header"}},
-		"nobody":          {"login,account\n," + h + "\n", []string{"line 2, login"}},
-		"no account":      {"login,account\njane,\n", []string{"line 2, account"}},
-		"bad account":     {"login,account\njane,a/b\n", []string{"line 2, account"}},
-		"bad external_id": {"login,account,external_id\njane," + h + ", x\n", []string{"line 2, external_id"}},
+		"empty":             {"", []string{"file"}},
+		"half UTF-16":       {"\xff\xfel\x00o", []string{"file"}},
+		"half a pair":       {"\xff\xfel\x00\x34\xd8l\x00", []string{"file"}},
+		"workbook":          {"PK\x03\x04login,account\n", []string{"file"}},
+		"old workbook":      {"\xd0\xcf\x11\xe0\xa1\xb1", []string{"file"}},
+		"program":           {"\x7fELF\x02\x00\x00\n", []string{"file"}},
+		"column of no name": {"login,,account\njane,," + h + "\n", []string{"line 1, header"}},
+		"cell of no column": {"login,account,\njane," + h + ",x\n", []string{"line 2, cell 3"}},
+		"rounded number":    {"login,account,external_id\njane," + h + ",1.23457E+11\n", []string{"line 2, external_id"}},
+		"rounded, comma": {"login;account;external_id\njane;" + h + ";1,23457E+11\n",
+			[]string{"line 2, external_id"}},
+		"behind a separator": {"sep=,\nlogin,account\njane\n", []string{"line 3, cells"}},
+		"unknown column":     {"login,acount,external_id\njane," + h + ",x\n", []string{"line 1, header"}},
+		"column twice":       {"login,account,Login\njane," + h + ",jane\n", []string{"line 1, header"}},
+		"nobody":             {"login,account\n," + h + "\n", []string{"line 2, login"}},
+		"no account":         {"login,account\njane,\n", []string{"line 2, account"}},
+		"bad account":        {"login,account\njane,a/b\n", []string{"line 2, account"}},
+		"bad external_id":    {"login,account,external_id\njane," + h + ", x\n", []string{"line 2, external_id"}},
 		"long external_id": {"login,account,external_id\njane," + h + "," + strings.Repeat("x", 256) + "\n",
 			[]string{"line 2, external_id"}},
 		"control character": {"login,account\n\"ja\tne\"," + h + "\n", []string{"line 2, login"}},

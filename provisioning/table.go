@@ -1,7 +1,6 @@
 package provisioning
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -37,27 +36,26 @@ func (f *lineFaults) add(line int, field, fault, fix string) {
 func (f *lineFaults) full() bool { return len(*f) >= maxLineFaults }
 
 // readTable reads CSV with a header line and gives visit each line by its number in the file, cells by column; the map
-// is used again for the next line. It takes what spreadsheets write: a byte order mark, CRLF, semicolons, lines of
-// empty cells. Header names may be in any letter case and any order, each must be among known and stand once. What is
+// is used again for the next line. It takes what spreadsheets write: a byte order mark, UTF-16, CRLF,
+// semicolons, tabs, a line that names the separator, lines and last columns of empty cells. Header names may be in any
+// letter case and any order, each must be among known and stand once. What is
 // wrong with the file as a whole ends the reading; a line with another number of cells is a fault of its own. visit
 // returns false to end it.
 func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaults,
 	visit func(line int, row map[string]string) bool) error {
-	in := bufio.NewReaderSize(&boundedReader{r: r, left: limits.bytes}, 64<<10)
-	start, err := in.Peek(3)
-	switch {
-	case bytes.Equal(start, []byte("\xef\xbb\xbf")):
-		_, _ = in.Discard(3) // they are there
-	case bytes.HasPrefix(start, []byte("\xff\xfe")), bytes.HasPrefix(start, []byte("\xfe\xff")):
-		return &InputError{Field: "file", Fault: "is UTF-16 text", Fix: "save it as CSV in UTF-8"}
-	case err != nil && !errors.Is(err, io.EOF):
-		return fmt.Errorf("read the file: %w", err)
+	in, err := tableText(r, limits.bytes)
+	if err != nil {
+		return err
+	}
+	head, _ := in.Peek(maxCell)
+	skipped := 0
+	if first, _, more := bytes.Cut(head, []byte("\n")); more && separatorLine.Match(first) {
+		_, _ = in.Discard(len(first) + 1) // they are there
+		head, skipped = head[len(first)+1:], 1
 	}
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
-	if head, _ := in.Peek(maxCell); semicolons(head) {
-		rows.Comma = ';'
-	}
+	rows.Comma = separator(head)
 	columns, err := readHeader(rows, known)
 	if err != nil {
 		return err
@@ -72,16 +70,18 @@ func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaul
 		switch {
 		case err == nil:
 		case errors.As(err, &broken) && errors.Is(err, csv.ErrFieldCount):
-			faults.add(broken.StartLine, "cells", fmt.Sprintf("has %d of them, the header has %d", len(record), len(columns)),
+			faults.add(broken.StartLine+skipped, "cells",
+				fmt.Sprintf("has %d of them, the header has %d", len(record), len(columns)),
 				"give each line a cell for each column; a cell with the separator in it stands in quotes")
 			continue
 		default:
-			return fileFault(err)
+			return fileFault(err, skipped)
 		}
 		if !slices.ContainsFunc(record, func(cell string) bool { return strings.TrimSpace(cell) != "" }) {
 			continue // spreadsheets leave such lines behind
 		}
 		line, _ := rows.FieldPos(0)
+		line += skipped
 		if n++; n > limits.lines {
 			return &InputError{
 				Field: "file", Fault: fmt.Sprintf("has more than %d lines", limits.lines),
@@ -105,17 +105,20 @@ func readHeader(rows *csv.Reader, known []string) ([]string, error) {
 		}
 	}
 	if err != nil {
-		return nil, fileFault(err)
+		return nil, fileFault(err, 0)
 	}
 	var faults lineFaults
 	var columns []string
-	for _, name := range record {
+	listed := slices.Compact(slices.Sorted(slices.Values(known)))
+	for i, name := range record {
 		name = strings.ToLower(strings.TrimSpace(name))
 		switch {
+		case name == "" && !slices.ContainsFunc(record[i:], func(more string) bool { return strings.TrimSpace(more) != "" }):
+			// Spreadsheets write columns behind the last one where somebody once wrote something.
 		case slices.Contains(columns, name):
 			faults.add(1, "header", fmt.Sprintf("%.40q stands twice", name), "leave one of them out")
 		case !slices.Contains(known, name):
-			faults.add(1, "header", fmt.Sprintf("%.40q is not known", name), "use the columns "+strings.Join(known, ", "))
+			faults.add(1, "header", fmt.Sprintf("%.40q is not known", name), "use the columns "+strings.Join(listed, ", "))
 		}
 		columns = append(columns, name)
 	}
@@ -123,15 +126,17 @@ func readHeader(rows *csv.Reader, known []string) ([]string, error) {
 }
 
 // fileFault tells what makes the rest of a file unreadable. The parser's error names line and column, and quotes
-// nothing.
-func fileFault(err error) error {
+// nothing. skipped lines stand before what it has read.
+func fileFault(err error, skipped int) error {
 	var broken *csv.ParseError
 	switch {
 	case errors.Is(err, errTooLarge):
 		return &InputError{Field: "file", Fault: err.Error(), Fix: "split it"}
+	case errors.Is(err, errUTF16):
+		return &InputError{Field: "file", Fault: err.Error(), Fix: "save it as CSV in UTF-8"}
 	case errors.As(err, &broken):
 		return &InputError{
-			Field: fmt.Sprintf("line %d, quotes", broken.Line), Fault: broken.Err.Error(),
+			Field: fmt.Sprintf("line %d, quotes", broken.Line+skipped), Fault: broken.Err.Error(),
 			Fix: `put a cell with quotes in it into quotes, and double those inside: "the ""best"" shop"`,
 		}
 	}
@@ -143,6 +148,13 @@ func readCells(line int, columns, record []string, row map[string]string, faults
 	for i, name := range columns {
 		cell := bareCell(record[i])
 		switch {
+		case name == "" && strings.TrimSpace(cell) != "":
+			faults.add(line, fmt.Sprintf("cell %d", i+1), "stands below no name of a column", "name the column in line 1")
+			good = false
+		case roundedNumber.MatchString(cell):
+			faults.add(line, name, fmt.Sprintf("%.40q is a number that a spreadsheet has rounded", cell),
+				"write it out in a column with the format Text, and save the file again")
+			good = false
 		case !utf8.ValidString(cell):
 			faults.add(line, name, "is not UTF-8 text", "save the file as CSV in UTF-8")
 			good = false
@@ -157,15 +169,6 @@ func readCells(line int, columns, record []string, row map[string]string, faults
 		row[name] = cell
 	}
 	return good
-}
-
-// semicolons tells whether the header line is separated by semicolons, as spreadsheets do where the comma stands in
-// numbers.
-func semicolons(head []byte) bool {
-	if i := bytes.IndexByte(head, '\n'); i >= 0 {
-		head = head[:i]
-	}
-	return bytes.Count(head, []byte(";")) > bytes.Count(head, []byte(","))
 }
 
 // GuardedCell writes a cell that a spreadsheet would take for a formula behind an apostrophe, so that it shows the
