@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -65,7 +66,7 @@ func (c serveCmd) Run(s *invocation) (err error) {
 	p.Asked, p.Again = asked, func() (config.Config, error) { return config.Load(s.config, s.environ) }
 	l, err := server.Listen(s.ctx, cfg)
 	if err != nil {
-		return failed(err, "is another program on this port? Change listen, or stop that program")
+		return failed(err, listenFix(err))
 	}
 	err = p.Serve(s.ctx, l, func() {
 		metrics := "off"
@@ -152,4 +153,18 @@ func (c *healthCmd) Run(s *invocation) error {
 	}
 	s.printf("ready\n")
 	return nil
+}
+
+// listenFix says what to do where nothing can be served at an address.
+func listenFix(err error) string {
+	if _, named := errors.AsType[*net.DNSError](err); named {
+		return "no address is known for that host: write one of this machine's addresses, or :8080 for all of them"
+	}
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EINVAL):
+		return "this machine has no such address: write one that it has, or :8080 for all of them"
+	case errors.Is(err, syscall.EACCES):
+		return "ports below 1024 are for root: change listen, or let the bridge's user take them (CAP_NET_BIND_SERVICE)"
+	}
+	return "is another program on this port? Change listen, or stop that program"
 }

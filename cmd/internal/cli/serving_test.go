@@ -226,6 +226,15 @@ func TestServeRefusals(t *testing.T) {
 	if code != 1 || !strings.Contains(stderr, "hint: is another program on this port?") {
 		t.Errorf("a port that is taken: exit code %d\n%s", code, stderr)
 	}
+	for address, hint := range map[string]string{
+		"*:8080": "hint: no address is known for that host", "192.0.2.1:8080": "hint: this machine has no such address",
+		"[fe80::1%none]:8080": "hint: this machine has no such address",
+	} {
+		code, _, stderr := command(t, []string{"SSOBRIDGE_LISTEN=" + address}, "serve", "--config", config)
+		if code != 1 || !strings.Contains(stderr, hint) {
+			t.Errorf("listen on %s: exit code %d\n%s", address, code, stderr)
+		}
+	}
 	code, _, stderr = command(t, []string{"SSOBRIDGE_DATA_DIR=" + filepath.Join(folder, "nowhere")}, "serve",
 		"--config", config)
 	if code != 2 || !strings.Contains(stderr, "does not exist") {

@@ -307,6 +307,9 @@ func (s *invocation) input(name string) (io.Reader, func() error, error) {
 	if err != nil {
 		return nil, nil, badInput(fmt.Errorf("read %s: %s", name, config.PlainCause(err)), "name a file that is there")
 	}
+	if info, err := file.Stat(); err == nil && info.IsDir() {
+		return nil, nil, errors.Join(badInput(fmt.Errorf("read %s: it is a folder", name), "name a file"), file.Close())
+	}
 	return file, file.Close, nil
 }
 
