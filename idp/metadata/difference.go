@@ -2,6 +2,8 @@ package metadata
 
 import (
 	"bytes"
+	"cmp"
+	"crypto/x509"
 	"fmt"
 	"slices"
 	"strings"
@@ -135,13 +137,12 @@ func CertificateLine(der []byte) string {
 	if err != nil {
 		return "can't be read, sha256 " + certs.HexFingerprint(der)
 	}
-	subject := c.Subject.CommonName
-	if subject == "" {
-		subject = c.Subject.String()
-	}
-	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", subject, c.PublicKeyAlgorithm,
+	return fmt.Sprintf("%.80q, %s, until %s, sha256 %s", holder(c), c.PublicKeyAlgorithm,
 		c.NotAfter.UTC().Format(time.DateOnly), certs.HexFingerprint(der))
 }
+
+// holder is whose a certificate says that it is.
+func holder(c *x509.Certificate) string { return cmp.Or(c.Subject.CommonName, c.Subject.String()) }
 
 func shortBinding(binding string) string { return strings.TrimPrefix(binding, saml.BindingPrefix) }
 

@@ -57,6 +57,7 @@ type Import struct {
 	Before   *store.ServiceProvider // what is registered now; nil: nothing
 	Facts    []metadata.Difference  // of what the metadata says, against nothing
 	Changes  []metadata.Difference  // of the record against what is registered
+	Sides    []metadata.Side        // the same changes, with all values of both records
 	Notes    []string               // to look at before it is saved
 	Warnings []Finding              // what will fail, or could be better, and what to do about it
 	Seen     string                 // names what was shown: another record has another one
@@ -103,9 +104,10 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 	im.Facts = metadata.Differences(store.ServiceProvider{Name: im.Record.Name}, said.Provider)
 	if im.Before != nil {
 		im.Changes = metadata.Differences(*im.Before, im.Record)
+		im.Sides = metadata.Sides(*im.Before, im.Record)
 	}
 	im.Warnings = p.warnings(im, n)
-	im.Seen, err = seenRecord(im.Record)
+	im.Seen, err = seenRecord(im.Record, im.Changes)
 	return im, err
 }
 
@@ -223,14 +225,15 @@ func (p Providers) settle(im *Import, n NewProvider) error {
 	return nil
 }
 
-// seenRecord names a record. Its source's times move on from one look to the next, and are left out.
-func seenRecord(sp store.ServiceProvider) (string, error) {
+// seenRecord names a record and what it changes. Its source's times move on from one look to the next, and are left
+// out.
+func seenRecord(sp store.ServiceProvider, changes []metadata.Difference) (string, error) {
 	sp.Source, sp.UpdatedAt = nil, time.Time{}
 	data, err := json.Marshal(sp)
 	if err != nil {
 		return "", fmt.Errorf("look at a service provider's record: %w", err)
 	}
-	return seen(data), nil
+	return seenValues(seen(data), changes), nil
 }
 
 // seen names what was shown before it is done.

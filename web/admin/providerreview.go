@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"ssobridge/idp"
 	"ssobridge/idp/metadata"
@@ -16,8 +17,9 @@ import (
 type Review struct {
 	Provider Provider
 	Changes  []metadata.Difference
+	Sides    []metadata.Side // the same changes, with all values of both records
 	Notes    []string
-	Seen     string // names what was shown: other changes have another one
+	Seen     string // names what was shown: other changes, or of another record, have another one
 
 	pending []byte
 }
@@ -33,8 +35,12 @@ func (p Providers) Review(ctx context.Context, scope Scope, entityID string) (Re
 		return r, &Error{Fault: "nothing waits for approval", Act: ShowProvider, About: sp.EntityID}
 	}
 	r.pending = bytes.Clone(sp.Source.Pending)
-	r.Seen = seen(r.pending)
-	_, r.Changes, r.Notes, err = idp.Approve(sp.ServiceProvider, p.AllowLoopbackHTTP, p.Now())
+	var after store.ServiceProvider
+	after, r.Changes, r.Notes, err = idp.Approve(sp.ServiceProvider, p.AllowLoopbackHTTP, p.Now())
+	r.Seen = seenValues(seen(r.pending), r.Changes)
+	if err == nil {
+		r.Sides = metadata.Sides(sp.ServiceProvider, after)
+	}
 	return r, about(sp.EntityID, RefreshProvider, err)
 }
 
@@ -60,6 +66,10 @@ func (p Providers) Approve(ctx context.Context, scope Scope, entityID, shown str
 				return e, refused
 			}
 			after, changes, _, err := idp.Approve(*now, p.AllowLoopbackHTTP, p.Now())
+			if err == nil && !slices.Equal(changes, r.Changes) { // somebody set other keys or addresses meanwhile
+				refused = changedReview(entityID)
+				return e, refused
+			}
 			lines := make([]string, 0, len(changes))
 			for _, d := range changes {
 				lines = append(lines, d.String())

@@ -277,12 +277,63 @@ func TestApproveProvider(t *testing.T) {
 	if shown, err = p.Review(ctx, all, wikiID); err != nil {
 		t.Fatal(err)
 	}
+	// Both sides were looked at: with another address registered by now, another change would be approved.
+	set := func(acs string) {
+		t.Helper()
+		if _, err := p.Set(ctx, all, wikiID, []admin.Change{{Key: "acs", Value: acs}}, at.event()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set("https://wiki.example.test/third")
+	refusedWith(t, "against another record", p.Approve(ctx, all, wikiID, shown.Seen, at.event()), "", admin.ReviewProvider)
+	if shown, err = p.Review(ctx, all, wikiID); err != nil || len(shown.Sides) == 0 || shown.Sides[0].Field != "acs" ||
+		shown.Sides[0].Was[0].Text != "https://wiki.example.test/third" || !shown.Sides[0].Is[0].Changed {
+		t.Fatalf("%+v, %v", shown.Sides, err)
+	}
 	if err := p.Approve(ctx, all, wikiID, shown.Seen, at.event()); err != nil {
 		t.Fatal(err)
 	}
 	if sp, err := p.Get(ctx, all, wikiID); err != nil || sp.ACS[0].URL != "https://wiki.example.test/evil" ||
 		sp.State != admin.ProviderEnabled {
 		t.Errorf("approved %+v, %v", sp, err)
+	}
+}
+
+// What names an import names both of its sides: with another address registered by now, something else is confirmed.
+func TestImportNamesBothSides(t *testing.T) {
+	p, at := newProviders(t)
+	ctx, all := t.Context(), admin.Everything()
+	read := func() admin.Import {
+		t.Helper()
+		im, err := p.Import(ctx, all, admin.NewProvider{Document: strings.NewReader(wikiMetadata), Replace: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return im
+	}
+	first := read()
+	if len(first.Sides) != 0 {
+		t.Errorf("sides of a new one: %+v", first.Sides)
+	}
+	if err := p.Save(ctx, all, first, at.event()); err != nil {
+		t.Fatal(err)
+	}
+	if im := read(); len(im.Sides) != 0 || im.Seen != read().Seen {
+		t.Errorf("the same again: %+v", im.Sides)
+	}
+	var seen []string
+	for _, acs := range []string{"https://wiki.example.test/old", "https://wiki.example.test/older"} {
+		if _, err := p.Set(ctx, all, wikiID, []admin.Change{{Key: "acs", Value: acs}}, at.event()); err != nil {
+			t.Fatal(err)
+		}
+		im := read()
+		if len(im.Sides) == 0 || im.Sides[0].Was[0].Text != acs || im.Sides[0].Is[0].Text != "https://wiki.example.test/acs" {
+			t.Fatalf("against %s: %+v", acs, im.Sides)
+		}
+		seen = append(seen, im.Seen)
+	}
+	if seen[0] == seen[1] {
+		t.Error("changes of two different records have one name")
 	}
 }
 

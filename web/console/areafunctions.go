@@ -2,7 +2,9 @@ package console
 
 import (
 	"html/template"
+	"strings"
 
+	"ssobridge/idp/metadata"
 	"ssobridge/web/admin"
 )
 
@@ -17,6 +19,10 @@ func (k *toolkit) areaFunctions() template.FuncMap {
 		"stateKind": stateKind, "deliverykind": deliveryKind,
 		"audited": k.audited, "auditKind": auditKind,
 		"providerKind": providerKind,
+		"words":        func(field string) string { return strings.ReplaceAll(field, " ", "_") },
+		"sided": func(v metadata.Value, kind, word string) map[string]any {
+			return map[string]any{"Value": v, "Kind": kind, "Word": word}
+		},
 		"fielded": func(f form, one providerField) map[string]any {
 			return map[string]any{"Form": f, "Field": one}
 		},

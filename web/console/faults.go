@@ -33,7 +33,7 @@ var actPaths = map[admin.Act]func(about string) string{
 	admin.ListProviders: at(providersPath), admin.AddConstantContact: at(providersPath + "/new"),
 	admin.AddProvider: at(providersPath + "/new"), admin.SetProvider: onProvider,
 	admin.GiveMetadata:    at(providersPath + "/metadata"),
-	admin.ReplaceProvider: at(providersPath + "/new"), admin.ImportAgain: at(providersPath + "/new"),
+	admin.ReplaceProvider: onImport, admin.ImportAgain: onImport,
 	admin.NameEntity:    nowhere,
 	admin.MeantProvider: onProvider, admin.PreviewAssertion: at(peoplePath), admin.RemoveProvider: onProvider,
 	admin.ShowProvider: onProvider, admin.ReviewProvider: onProvider, admin.RefreshProvider: onProvider,
@@ -94,6 +94,14 @@ func onProvider(entityID string) string {
 		return providersPath
 	}
 	return providerPath(entityID)
+}
+
+// onImport is the form of new metadata for a service provider.
+func onImport(entityID string) string {
+	if entityID == "" {
+		return providersPath + "/new"
+	}
+	return importPath(entityID)
 }
 
 // onPerson is the page of a person, or another one where only the reader knows whom it is about.

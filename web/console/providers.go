@@ -66,6 +66,11 @@ func providerPath(entityID string) string {
 	return providersPath + "/one?" + url.Values{"id": {entityID}}.Encode()
 }
 
+// importPath is the form of new metadata for one that is registered.
+func importPath(entityID string) string {
+	return providersPath + "/new?" + url.Values{"id": {entityID}}.Encode()
+}
+
 // providerOf is the service provider of that entityID, for a form that changes it.
 func (k *Console) providerOf(r *request, entityID string) (admin.Provider, error) {
 	sp, err := k.Providers.Get(r.ctx(), r.scope(), plaintext.Cut(entityID, 1024))
@@ -97,7 +102,7 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 		State        string
 		Groups       []providerGroup
 		Certificates []string
-		Waiting      []metadata.Difference
+		Waiting      []metadata.Side
 		WaitingFault string
 		Seen         string              // names what waits
 		Held         *admin.IssuedNameID // to whom the NameID that was asked for was issued; nil: none was asked for
@@ -113,7 +118,7 @@ func (k *Console) showProvider(r *request, status int, sp admin.Provider, f form
 	}
 	if sp.Source != nil && len(sp.Source.Pending) > 0 {
 		review, err := k.Providers.Review(r.ctx(), r.scope(), sp.EntityID)
-		view.Waiting, view.Seen = review.Changes, review.Seen
+		view.Waiting, view.Seen = review.Sides, review.Seen
 		if e, ok := admin.AsError(err); ok {
 			view.WaitingFault = r.said(e.Line())
 		} else if err != nil {

@@ -13,6 +13,7 @@ import (
 // importView is the page that takes metadata in: first it shows what was understood.
 type importView struct {
 	Form     form
+	Replaces string // entity ID of what is registered already, where the page was opened for that; "": for another one
 	Preview  *admin.Import
 	Warnings []importWarning
 }
@@ -24,18 +25,23 @@ type importWarning struct {
 }
 
 func (k *Console) showNewProvider(r *request, status int, f form, preview *admin.Import) error {
-	view := importView{Form: f, Preview: preview}
+	view := importView{Form: f, Preview: preview, Replaces: f.Values["replaces"]}
 	if preview != nil {
 		for _, w := range preview.Warnings {
 			fix, _ := r.fixOf(w.Act, w.About)
 			view.Warnings = append(view.Warnings, importWarning{r.said(w.Detail), fix})
 		}
 	}
-	return r.show(status, "providers-new", r.text("providers.new"), view)
+	title := r.text("providers.new")
+	if view.Replaces != "" {
+		title = r.text("providers.replace")
+	}
+	return r.show(status, "providers-new", title, view)
 }
 
 func (k *Console) newProvider(r *request) error {
-	f, err := r.newForm(web.Fields{"cc_acs": admin.ConstantContactACS,
+	id := plaintext.Cut(r.QueryParam("id"), 1024)
+	f, err := r.newForm(web.Fields{"cc_acs": admin.ConstantContactACS, "replaces": id, "entity_id": id,
 		"setup": plaintext.Cut(r.QueryParam("setup"), 1)}, nil)
 	if err != nil {
 		return err

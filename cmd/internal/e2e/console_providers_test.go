@@ -1,9 +1,14 @@
 package e2e_test
 
 import (
+	"encoding/base64"
+	"encoding/pem"
 	"net/http"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 const wikiMetadata = `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://wiki.example.test/saml">
@@ -57,6 +62,7 @@ func TestConsoleProviders(t *testing.T) {
 	}
 	c.submitForm(stale, "/admin/providers/undo", "once", "another").status(http.StatusConflict).says("was changed again")
 	importsAsTheCommandDoes(t, c, w)
+	comparesSides(t, c, w)
 	b := w.console(t, consoleAdmin, "/admin/providers")
 	b.inspect("providers")
 	b.open(w.url + one)
@@ -64,6 +70,12 @@ func TestConsoleProviders(t *testing.T) {
 	b.inspect("providers-one")
 	b.open(w.url + page)
 	b.inspect("providers-new")
+	b.open(w.url + "/admin/providers/new?id=https%3A%2F%2Fwiki.example.test%2Fsaml")
+	b.sees("Import new metadata")
+	b.do("paste", chromedp.SetValue(chromedp.CSS(`textarea[name="pasted"]`), otherWiki(t)))
+	b.press("Review")
+	b.sees("Fingerprint (SHA-256)")
+	b.inspect("providers-sides")
 	b.open(w.url + "/admin/providers/metadata")
 	b.sees("EntityDescriptor")
 	b.inspect("providers-metadata")
@@ -141,4 +153,52 @@ func importsAsTheCommandDoes(t *testing.T, c *client, w *world) {
 	for _, id := range []string{"crm", "https://lab.example.test/saml"} {
 		w.command(t, "sp", "remove", id)
 	}
+}
+
+// otherWiki is what the wiki's metadata says after a move: another address, a second one, and a certificate.
+func otherWiki(t *testing.T) string {
+	t.Helper()
+	certificate := endsIn(t, 300*24*time.Hour)
+	block, _ := pem.Decode(certificate)
+	if block == nil {
+		t.Fatal("no certificate")
+	}
+	return strings.NewReplacer("wiki.example.test/acs", "wiki.example.test/new/acs", "<AssertionConsumerService",
+		`<KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>`+
+			base64.StdEncoding.EncodeToString(block.Bytes)+
+			`</X509Certificate></X509Data></KeyInfo></KeyDescriptor><AssertionConsumerService`).Replace(wikiMetadata)
+}
+
+// comparesSides: new metadata of a registered service provider stands beside what is registered, and is taken as it was
+// shown: not after somebody else has changed the record, and not of another service provider.
+func comparesSides(t *testing.T, c *client, w *world) {
+	t.Helper()
+	const wiki, page = "https://wiki.example.test/saml", "/admin/providers/new"
+	opened := c.get(w.url+page+"?id="+"https%3A%2F%2Fwiki.example.test%2Fsaml").says("Import new metadata", wiki)
+	if strings.Contains(opened.text(), "Register Constant Contact") {
+		t.Error("the form of new metadata offers to register Constant Contact")
+	}
+	p := c.submitForm(opened, page, "pasted", strings.ReplaceAll(wikiMetadata, "wiki.example", "evil.example"))
+	if p.Status != http.StatusUnprocessableEntity {
+		t.Errorf("metadata of another service provider: %d\n%s", p.Status, p.text())
+	}
+	shown := c.submitForm(p, page, "pasted", otherWiki(t)).says("Responses go to (ACS)",
+		"Removed https://wiki.example.test/acs", "Added https://wiki.example.test/new/acs", "Added sp", "Fingerprint (SHA-256)",
+		"Approve changes")
+	if strings.Contains(w.command(t, "sp", "show", wiki), "new/acs") {
+		t.Error("saved before it was seen")
+	}
+	w.command(t, "sp", "set", wiki, "acs=https://wiki.example.test/third")
+	p = c.submitForm(shown, page).says("Removed https://wiki.example.test/third")
+	if strings.Contains(w.command(t, "sp", "show", wiki), "new/acs") {
+		t.Error("saved over what was not shown")
+	}
+	c.submitForm(p, page).says("Saved.")
+	if out := w.command(t, "sp", "show", wiki); !strings.Contains(out, "new/acs") {
+		t.Errorf("not saved:\n%s", out)
+	}
+	// Back to what the rest of the test knows.
+	opened = c.get(opened.URL.String())
+	back := c.submitForm(opened, page, "pasted", wikiMetadata).says("Removed https://wiki.example.test/new/acs")
+	c.submitForm(back, page).says("Saved.")
 }
