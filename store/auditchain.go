@@ -16,8 +16,10 @@ import (
 
 const (
 	chainBatch = 500
-	// chainWrite is how many entries one transaction adds: sign-ins wait for it, less than a millisecond.
-	chainWrite = 100
+	// chainPiece is how many events are checked and hashed in one piece: that keeps one processor busy for a millisecond.
+	chainPiece = 100
+	// chainWrite is how many entries one transaction adds: sign-ins wait for it, about a millisecond.
+	chainWrite = 50
 	// chainLookBack is how many events behind the last chained one are looked at again: of two that are written at the
 	// same time, the one with the smaller number may be committed later. One that turns up further behind is never
 	// chained: no transaction of ours lives so long, and Verify tells of it.
@@ -135,9 +137,9 @@ type ForeignEvent struct {
 	Why    string
 }
 
-// Chain adds the events to the chain that are not in it, in the order of their
-// numbers. Whoever is faster of two replicas chains them; the other gets
-// ErrConflict. An event that no writer of ours vouched for is chained as what it is:
+// Chain adds the next events to the chain that are not in it, in the order of their numbers, and says by More that there
+// may be others. In a context of Gently it rests after each piece. Whoever is faster of two replicas chains them; the
+// other gets ErrConflict. An event that no writer of ours vouched for is chained as what it is:
 // foreign.
 func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 	// Behind a full batch the next one goes on where it ended. All but a few do: in a long round, what is committed late
@@ -154,7 +156,7 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 	}
 	head := c.Head
 	for some := range slices.Chunk(links, chainWrite) {
-		first := look.first
+		first, began := look.first, time.Now()
 		if err = a.db.write(ctx, what, func(ctx context.Context, tx querier) error {
 			return addLinks(ctx, tx, head, some, first)
 		}); err != nil {
@@ -167,6 +169,7 @@ func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 				c.Foreign = append(c.Foreign, *l.foreign)
 			}
 		}
+		rest(ctx, began)
 	}
 	c.Before = look.before
 	if c.More {
@@ -185,7 +188,7 @@ type newLink struct {
 // nextLinks reads a batch of the events that are not in the chain, back behind the last one that is, and makes their
 // entries. It writes nothing, so that no sign-in waits for it: MACs and hashes of a batch take milliseconds.
 func (a *Audit) nextLinks(ctx context.Context, back int64, c *Chained) (links []newLink, look *vouchLook, err error) {
-	q := a.db.engine.reader()
+	q, began := a.db.engine.reader(), time.Now()
 	if c.Head, err = chainHead(ctx, q); err != nil {
 		return nil, nil, err
 	}
@@ -203,7 +206,11 @@ func (a *Audit) nextLinks(ctx context.Context, back int64, c *Chained) (links []
 	}
 	last := c.Head
 	links = make([]newLink, 0, len(events))
-	for _, e := range events {
+	for i, e := range events {
+		if i%chainPiece == 0 { // also after the reading
+			rest(ctx, began)
+			began = time.Now()
+		}
 		why, err := look.at(e)
 		if err != nil {
 			return nil, nil, err
@@ -219,6 +226,7 @@ func (a *Audit) nextLinks(ctx context.Context, back int64, c *Chained) (links []
 		last = next.Link
 		links = append(links, next)
 	}
+	rest(ctx, began)
 	return links, look, nil
 }
 

@@ -85,12 +85,13 @@ type ChangedEvent struct {
 
 // OwnChanged holds the events that this process has written since it was last asked against the
 // database and the chain, and returns those that somebody changed or removed. Those that are not in
-// the chain yet are looked at again the next time. To be called every few seconds: memory holds
-// no more than the newest 30,000.
+// the chain yet are looked at again the next time. In a context of Gently it rests after each piece. To be called every
+// few seconds: memory holds no more than the newest 30,000.
 func (a *Audit) OwnChanged(ctx context.Context) (changed []ChangedEvent, err error) {
 	own := a.db.own.take()
 	for len(own) > 0 {
-		some := own[:min(len(own), chainBatch)]
+		began := time.Now()
+		some := own[:min(len(own), chainPiece)]
 		own = own[len(some):]
 		wait, bad, err := a.compareOwn(ctx, some)
 		if err != nil {
@@ -99,6 +100,7 @@ func (a *Audit) OwnChanged(ctx context.Context) (changed []ChangedEvent, err err
 		}
 		a.db.own.add(wait)
 		changed = append(changed, bad...)
+		rest(ctx, began)
 	}
 	return changed, nil
 }

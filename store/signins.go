@@ -474,12 +474,12 @@ func purgeSignIns(ctx context.Context, tx querier, now time.Time) (gone, counted
 }
 
 // inBatches runs a purge again and again, each time in a transaction of its own,
-// until a batch is not full. So other writers get their turn in between.
+// until a batch is not full. So other writers get their turn in between; in a context of Gently it rests there.
 func (db *DB) inBatches(ctx context.Context, what string, size int, batch func(context.Context, querier) (int,
 	error)) (int, error) {
 	total := 0
 	for {
-		n := 0
+		n, began := 0, time.Now()
 		err := db.write(ctx, what, func(ctx context.Context, tx querier) (err error) {
 			n, err = batch(ctx, tx)
 			return err
@@ -491,5 +491,6 @@ func (db *DB) inBatches(ctx context.Context, what string, size int, batch func(c
 		if n < size {
 			return total, nil
 		}
+		rest(ctx, began)
 	}
 }

@@ -37,7 +37,7 @@ func (db *DB) Statistics() *Statistics { return &Statistics{db} }
 
 // Count counts the events of the quarter of an hour that is running and of the one before, which may
 // have ended since the last time, as far as they were chained. used are today's calls. All replicas may do it: the
-// last one says it best.
+// last one says it best. In a context of Gently it rests after each piece.
 func (f *Statistics) Count(ctx context.Context, used int) error {
 	if err := f.sum(ctx); err != nil {
 		return err
@@ -72,8 +72,8 @@ func (f *Statistics) Count(ctx context.Context, used int) error {
 
 // sumBatch is how many events one transaction sums up.
 const (
-	sumBatch   = 200
-	inSumBatch = "200" // see sweep
+	sumBatch   = 100
+	inSumBatch = "100" // see sweep
 )
 
 // sumFor is how long one call sums up: after a long backlog, as of an import, the rest is left to the calls after it.
@@ -84,6 +84,7 @@ const sumFor = 10 * time.Second
 func (f *Statistics) sum(ctx context.Context) error {
 	began := time.Now() // monotonic: how long this takes, and no rule about time
 	for more := true; more && time.Since(began) < sumFor; {
+		piece := time.Now()
 		err := f.db.write(ctx, "sum up events", func(ctx context.Context, tx querier) error {
 			var from int64
 			// The row lock lets one replica sum up at a time.
@@ -126,6 +127,7 @@ func (f *Statistics) sum(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		rest(ctx, piece)
 	}
 	return nil
 }

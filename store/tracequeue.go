@@ -10,8 +10,9 @@ import (
 
 const (
 	traceQueue = 4096
-	traceBatch = 50 // in one transaction, which takes a millisecond or two: sign-ins wait for it
+	traceBatch = 25 // in one transaction, which takes half a millisecond: sign-ins wait for it
 	traceEvery = 250 * time.Millisecond
+	traceRest  = traceEvery / 2 // between the batches of one look, see Gently
 )
 
 // TraceQueue stores traces a moment later and many at once, so that no sign-in waits for its own. It is bounded: what
@@ -43,6 +44,7 @@ func (q *TraceQueue) Add(t Trace) bool {
 func (q *TraceQueue) Flush(ctx context.Context) error {
 	var errs []error
 	for n := len(q.wait); n > 0; {
+		began := time.Now()
 		batch := make([]Trace, 0, min(n, traceBatch))
 		for len(batch) < cap(batch) {
 			select {
@@ -59,6 +61,9 @@ func (q *TraceQueue) Flush(ctx context.Context) error {
 			q.lost.Add(int64(len(batch)))
 			errs = append(errs, err)
 		}
+		if n > 0 {
+			rest(ctx, began)
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -74,7 +79,11 @@ func (q *TraceQueue) Run(ctx context.Context, log *slog.Logger) error {
 		case <-ctx.Done():
 		case <-tick.C:
 		}
-		err := q.Flush(context.WithoutCancel(ctx))
+		look := context.WithoutCancel(ctx)
+		if ctx.Err() == nil {
+			look = Gently(look, traceRest)
+		}
+		err := q.Flush(look)
 		if n := q.lost.Swap(0); n > 0 {
 			log.Warn("sign-in traces were left out", "count", n, "cause", err)
 		}

@@ -35,6 +35,7 @@ const (
 	spansTimeout   = time.Second      // for the last spans
 	optimizeRounds = 60               // of purges
 	purgeInterval  = time.Minute
+	purgeRest      = purgeInterval / 3 // how long a round rests between its pieces, for the sign-ins beside it
 )
 
 // Listeners are what Serve serves on. Serve closes them.
@@ -364,6 +365,7 @@ func (p *App) purge(ctx context.Context, chained <-chan struct{}) error {
 	tick := time.NewTicker(purgeInterval)
 	defer tick.Stop()
 	for round := 0; ; round++ {
+		ctx := store.Gently(ctx, purgeRest)
 		var errs []error
 		if round%optimizeRounds == 0 {
 			if err := p.Store.Optimize(ctx); err != nil {
