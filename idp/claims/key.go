@@ -233,7 +233,7 @@ func jwkKey(o map[string]any) (Key, error) {
 	}
 	if _, private := o["d"]; private {
 		// Whoever can read it signs as the source.
-		return Key{}, errors.New("it is a private key: give the public one, and make the source a new key")
+		return Key{}, errors.New("it is a private key: give the public one, and make a new key, since this one was shown")
 	}
 	id := text("kid")
 	if len(id) > maxKeyID {

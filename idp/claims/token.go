@@ -1,6 +1,7 @@
 package claims
 
 import (
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"math"
@@ -150,6 +151,47 @@ func (t *token) instant(name string) (at time.Time, there, ok bool) {
 	}
 	whole, part := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(part*1e9)).UTC(), there, true
+}
+
+// stamp reads what tells a token from all others, as a hash, and when it was made and ends.
+func (t *token) stamp(used *[]byte, issued, expires *time.Time) *Fault {
+	jti, _, ok := t.text("jti", maxJTI)
+	if !ok {
+		return fault(ReasonClaims, "the token's jti is missing, or not a text of 1 to %d bytes", maxJTI)
+	}
+	sum := sha256.Sum256([]byte(jti))
+	*used = sum[:]
+	if *issued, _, ok = t.instant("iat"); !ok {
+		return fault(ReasonClaims, "the token's iat is missing, or no time in seconds")
+	}
+	if *expires, _, ok = t.instant("exp"); !ok {
+		return fault(ReasonClaims, "the token's exp is missing, or no time in seconds")
+	}
+	return nil
+}
+
+// valid checks that a token lives for maxLifetime at most, and that now is in its life. Clocks may differ by the skew.
+func (t *token) valid(issued, expires, now time.Time, skew time.Duration) *Fault {
+	switch life := expires.Sub(issued); {
+	case life <= 0:
+		return fault(ReasonLifetime, "the token's exp is not after its iat")
+	case life > maxLifetime:
+		return fault(ReasonLifetime, "the token is valid for %s: want exp at most %s after iat", shown(life), maxLifetime)
+	}
+	if over := now.Sub(expires.Add(skew)); over >= 0 {
+		return fault(ReasonExpired, "the token expired %s ago by our clock, beyond the skew of %s",
+			shown(now.Sub(expires)), skew)
+	}
+	if ahead := issued.Sub(now); ahead > skew {
+		return fault(ReasonFuture, "the token's iat is %s ahead of our clock, beyond the skew of %s", shown(ahead), skew)
+	}
+	if nbf, there, ok := t.instant("nbf"); there && !ok {
+		return fault(ReasonClaims, "the token's nbf is no time in seconds")
+	} else if there && nbf.Sub(now) > skew {
+		return fault(ReasonFuture, "the token's nbf is %s ahead of our clock, beyond the skew of %s", shown(nbf.Sub(now)),
+			skew)
+	}
+	return nil
 }
 
 // maxInstant is the year 9999, in seconds.

@@ -2,7 +2,6 @@ package claims
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
 	"time"
 )
@@ -157,19 +156,10 @@ func (v *Verifier) required(c *Checked, t *token) *Fault {
 	if c.Sub, _, ok = t.text("sub", maxSub); !ok {
 		return fault(ReasonClaims, "the token's sub is missing, or not a text of 1 to %d bytes", maxSub)
 	}
-	jti, _, ok := t.text("jti", maxJTI)
-	if !ok {
-		return fault(ReasonClaims, "the token's jti is missing, or not a text of 1 to %d bytes", maxJTI)
+	if bad := t.stamp(&c.Used, &c.IssuedAt, &c.Expires); bad != nil {
+		return bad
 	}
-	sum := sha256.Sum256([]byte(jti))
-	c.Used = sum[:]
 	var there bool
-	if c.IssuedAt, _, ok = t.instant("iat"); !ok {
-		return fault(ReasonClaims, "the token's iat is missing, or no time in seconds")
-	}
-	if c.Expires, _, ok = t.instant("exp"); !ok {
-		return fault(ReasonClaims, "the token's exp is missing, or no time in seconds")
-	}
 	if c.AuthTime, there, ok = t.instant("auth_time"); there && !ok {
 		return fault(ReasonClaims, "the token's auth_time is no time in seconds")
 	}
@@ -187,24 +177,8 @@ func (v *Verifier) required(c *Checked, t *token) *Fault {
 // that bounds how long a stolen one is of use, and how long used ones are remembered.
 func (v *Verifier) times(c *Checked, t *token) *Fault {
 	now, skew := v.Now(), c.Source.Skew
-	switch life := c.Expires.Sub(c.IssuedAt); {
-	case life <= 0:
-		return fault(ReasonLifetime, "the token's exp is not after its iat")
-	case life > maxLifetime:
-		return fault(ReasonLifetime, "the token is valid for %s: want exp at most %s after iat", shown(life), maxLifetime)
-	}
-	if over := now.Sub(c.Expires.Add(skew)); over >= 0 {
-		return fault(ReasonExpired, "the token expired %s ago by our clock, beyond the skew of %s",
-			shown(now.Sub(c.Expires)), skew)
-	}
-	if ahead := c.IssuedAt.Sub(now); ahead > skew {
-		return fault(ReasonFuture, "the token's iat is %s ahead of our clock, beyond the skew of %s", shown(ahead), skew)
-	}
-	if nbf, there, ok := t.instant("nbf"); there && !ok {
-		return fault(ReasonClaims, "the token's nbf is no time in seconds")
-	} else if there && nbf.Sub(now) > skew {
-		return fault(ReasonFuture, "the token's nbf is %s ahead of our clock, beyond the skew of %s", shown(nbf.Sub(now)),
-			skew)
+	if bad := t.valid(c.IssuedAt, c.Expires, now, skew); bad != nil {
+		return bad
 	}
 	if c.AuthTime.Sub(now) > skew {
 		return fault(ReasonFuture, "the token's auth_time is ahead of our clock")
