@@ -35,7 +35,7 @@ var allowed = map[string][]string{
 	"web/texts":            {},
 	"web/console": {"web", "web/admin", "web/texts", "idp", "idp/directory", "idp/metadata", "idp/mfa", "provisioning",
 		"provisioning/mapping", "store"},
-	"web/api": {"web/admin", "idp", "idp/directory", "provisioning", "provisioning/mapping", "store"},
+	"web/api": {"web/admin", "idp", "idp/claims", "idp/directory", "provisioning", "provisioning/mapping", "store"},
 	"web/admin": {"idp", "idp/claims", "idp/directory", "idp/fetch", "idp/metadata", "idp/mfa", "provisioning",
 		"provisioning/mapping", "partnerapi", "store", "certs", "certs/pkcs11"},
 	"web/notices": {"web/admin", "idp/fetch", "store"},

@@ -248,6 +248,10 @@ func (p *IdP) busy(ctx context.Context, f *flow) Answer {
 	}}
 }
 
+// AddressBlock is what tries from an address are counted by: itself, and in IPv6 the /64 that it is in. "": there is no
+// address.
+func AddressBlock(address string) string { return addressBlock(address) }
+
 // addressBlock is the narrowest of these.
 func addressBlock(address string) string {
 	if blocks := addressBlocks(address); len(blocks) > 0 {

@@ -12,7 +12,8 @@ import (
 type APIToken struct {
 	ID        string
 	Name      string // what it is for, in the words of whoever made it
-	Hash      []byte // SHA-256 of the whole token; empty: it was revoked
+	Hash      []byte // SHA-256 of the whole token, or the thumbprint of Key; empty: it was revoked
+	Key       string // the public key of a client that proves itself by one; "": the token itself is the proof
 	Scopes    []string
 	Accounts  []AccountID // the client accounts that it is confined to; empty: all
 	Networks  []string    // from which it may be used; empty: any
@@ -24,7 +25,7 @@ type APIToken struct {
 	Replaced  string    // the id of the token that a rotation made; "": none
 	UsedAt    time.Time // to a minute; zero: never
 	UsedFrom  string
-	RefusedAt time.Time // of the last event about uses from other networks; zero: there was none
+	RefusedAt time.Time // of the last event about refused uses; zero: there was none
 }
 
 // Live tells whether the token can be used at a time.
@@ -48,7 +49,7 @@ const (
 	APITokenKept = 30 * 24 * time.Hour
 )
 
-const tokenColumns = `id, name, hash, scopes, accounts, networks, created_at, created_by, vouched_by, expires_at, revoked_at,
+const tokenColumns = `id, name, hash, public_key, scopes, accounts, networks, created_at, created_by, vouched_by, expires_at, revoked_at,
 	replaced_by, used_at, used_from, refused_at, mac`
 
 type tokenRow struct {
@@ -62,8 +63,8 @@ func scanToken(row scanner) (t tokenRow, err error) {
 		created, expires, revoked, used int64
 		refused                         int64
 	)
-	err = row.Scan(&t.ID, &t.Name, &t.Hash, &scopes, &accounts, &networks, &created, &t.CreatedBy, &t.VouchedBy, &expires,
-		&revoked, &t.Replaced, &used, &t.UsedFrom, &refused, &t.mac)
+	err = row.Scan(&t.ID, &t.Name, &t.Hash, &t.Key, &scopes, &accounts, &networks, &created, &t.CreatedBy, &t.VouchedBy,
+		&expires, &revoked, &t.Replaced, &used, &t.UsedFrom, &refused, &t.mac)
 	t.Scopes, t.Networks = strings.Fields(scopes), strings.Fields(networks)
 	for _, id := range strings.Fields(accounts) {
 		t.Accounts = append(t.Accounts, AccountID(id))
@@ -87,7 +88,7 @@ func (t APIToken) fields() [][]byte {
 	return [][]byte{
 		[]byte(t.ID), []byte(t.Name), t.Hash, []byte(strings.Join(t.Scopes, " ")), []byte(t.accounts()),
 		[]byte(strings.Join(t.Networks, " ")), number(micros(t.CreatedAt)), []byte(t.CreatedBy), []byte(t.VouchedBy),
-		number(micros(t.ExpiresAt)), number(micros(t.RevokedAt)), []byte(t.Replaced),
+		number(micros(t.ExpiresAt)), number(micros(t.RevokedAt)), []byte(t.Replaced), []byte(t.Key),
 	}
 }
 
@@ -119,11 +120,11 @@ func (s *APITokens) insert(ctx context.Context, tx querier, t APIToken) error {
 		return err
 	}
 	n64, err := rowsAffected(ctx, tx, `
-		INSERT INTO api_tokens (id, name, hash, scopes, accounts, networks, created_at, created_by, vouched_by, expires_at,
-		    revoked_at, replaced_by, used_at, used_from, refused_at, refused, mac)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, '', 0, '', 0, 0, $11)
+		INSERT INTO api_tokens (id, name, hash, public_key, scopes, accounts, networks, created_at, created_by, vouched_by,
+		    expires_at, revoked_at, replaced_by, used_at, used_from, refused_at, refused, mac)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '', 0, '', 0, 0, $12)
 		ON CONFLICT (id) DO NOTHING`,
-		t.ID, t.Name, blob(t.Hash), strings.Join(t.Scopes, " "), t.accounts(), strings.Join(t.Networks, " "),
+		t.ID, t.Name, blob(t.Hash), t.Key, strings.Join(t.Scopes, " "), t.accounts(), strings.Join(t.Networks, " "),
 		micros(t.CreatedAt), t.CreatedBy, string(t.VouchedBy), micros(t.ExpiresAt), mac)
 	if err == nil && n64 == 0 {
 		err = ErrConflict
@@ -209,10 +210,11 @@ func (s *APITokens) Rotate(ctx context.Context, id string, next APIToken, ends t
 		if ends.Before(old.ExpiresAt) {
 			old.ExpiresAt = fromMicros(micros(ends))
 		}
+		change := s.put
 		if !now.Before(old.ExpiresAt) {
-			old.Hash, old.RevokedAt = nil, fromMicros(micros(now))
+			change = func(ctx context.Context, tx querier, t APIToken) error { return s.revoke(ctx, tx, t, now) }
 		}
-		if err := s.put(ctx, tx, old); err != nil {
+		if err := change(ctx, tx, old); err != nil {
 			return err
 		}
 		note(ctx, TokenObject, tokenObject(id), Revoked)
@@ -241,7 +243,10 @@ func (s *APITokens) Revoke(ctx context.Context, id string, e Event) error {
 
 func (s *APITokens) revoke(ctx context.Context, tx querier, t APIToken, now time.Time) error {
 	t.Hash, t.RevokedAt = nil, fromMicros(micros(now))
-	return s.put(ctx, tx, t)
+	if err := s.put(ctx, tx, t); err != nil {
+		return err
+	}
+	return endAccess(ctx, tx, t.ID)
 }
 
 // Used notes that a token was used, once a minute at most, from wherever: a program behind several addresses must not
@@ -259,11 +264,12 @@ func (s *APITokens) Used(ctx context.Context, t APIToken, from string) error {
 	})
 }
 
-// RefusedEvery is how often an event says at most that a token is used from other networks than its own.
+// RefusedEvery is how often an event says at most that uses of a token were refused.
 const RefusedEvery = time.Hour
 
-// Refused counts uses of a token from networks that are not its own, which says that somebody else has it. e starts the
-// event, of which there is one at the first use and then one an hour at most, with how many there were since the last.
+// Refused counts refused uses of a token, which say that somebody else has it: they came from networks that are not its
+// own, or with an assertion that was used before. e starts the event, and has the reason. There is one at the first use
+// and then one an hour at most, with how many there were since the last.
 func (s *APITokens) Refused(ctx context.Context, id string, uses int, e Event) error {
 	return s.db.write(ctx, "note the refusal of an API token", func(ctx context.Context, tx querier) error {
 		now := s.db.now()
@@ -281,21 +287,26 @@ func (s *APITokens) Refused(ctx context.Context, id string, uses int, e Event) e
 			UPDATE api_tokens SET refused = 0, refused_at = $1 WHERE id = $2`, micros(now), id); err != nil {
 			return err
 		}
-		e.Action, e.Subject, e.Outcome, e.Reason = "token-refused", id, "refused", "network"
+		e.Action, e.Subject, e.Outcome = "token-refused", id, "refused"
 		e.Detail = DetailOf(map[string]any{"uses": sum})
 		return addEvents(ctx, tx, now, []Event{e})
 	})
 }
 
-// Purge deletes tokens that can't be used since APITokenKept.
+// Purge deletes access tokens that are over, and tokens that can't be used since APITokenKept.
 func (s *APITokens) Purge(ctx context.Context) (int, error) {
-	return s.db.inBatches(ctx, "purge API tokens", sweep, func(ctx context.Context, tx querier) (int, error) {
+	over, err := s.purgeAccess(ctx)
+	if err != nil {
+		return over, err
+	}
+	old, err := s.db.inBatches(ctx, "purge API tokens", sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM api_tokens WHERE id IN (
 			    SELECT id FROM api_tokens WHERE expires_at < $1 OR (revoked_at > 0 AND revoked_at < $1) LIMIT `+inSweep+`)`,
 			micros(s.db.now().Add(-APITokenKept)))
 		return int(n), err
 	})
+	return over + old, err
 }
 
 func revouchToken(ctx context.Context, db *DB, tx querier, key any) (bool, error) {

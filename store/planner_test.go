@@ -71,7 +71,7 @@ var different = map[string]int{
 	"sessions.person_id": 5, "participations.name_id": 5, "sign_ins.session": 3, "sign_ins.address": 50,
 	"logouts.browser": 3, "known_browsers.browser": 3, "plan_items.person_id": 3,
 	"name_ids.person_id": 5, "second_factors.person_id": 5, "account_requests.person_id": 5, "self_orders.request": 3,
-	"trace_captured.ref":    1,
+	"trace_captured.ref": 1, "access_tokens.client": 40,
 	"trace_captured.person": 100, "revocations.object": 3, "manual_work.person_id": 3,
 	"sso_users.account": 2_000, "source_sessions.person_id": 5, "plan_items.plan": 20_000, "source_people.find_login": 1,
 	"source_people.find_first": 100, "source_people.find_last": 20, "source_people.find_mail": 1,

@@ -35,6 +35,7 @@ func vouchedTables() []vouchedTable {
 		{"purged audit event", "purged audit events", "audit_chain", "seq", `substr(purge_mac, 1, 4) = $1`, int64(0),
 			revouchPurged},
 		{"API token", "API tokens", "api_tokens", "id", `substr(mac, 1, 4) = $1`, "", revouchToken},
+		{"access token", "access tokens", "access_tokens", "id", `substr(mac, 1, 4) = $1`, "", revouchAccess},
 	}
 }
 

@@ -54,10 +54,10 @@ func testAPITokens(t *testing.T, fresh func(testing.TB) store.Options) {
 
 	// Uses from elsewhere leave an event at once, and then one an hour that sums them up.
 	for range 3 {
-		must(t, s.Refused(ctx, "one", 1, store.Event{Actor: "token:one"}))
+		must(t, s.Refused(ctx, "one", 1, store.Event{Actor: "token:one", Reason: "network"}))
 	}
 	ahead.Add(int64(store.RefusedEvery))
-	must(t, s.Refused(ctx, "one", 5, store.Event{Actor: "token:one"}))
+	must(t, s.Refused(ctx, "one", 5, store.Event{Actor: "token:one", Reason: "network"}))
 	refusals, err := db.Audit().List(ctx, store.Filter{Action: "token-refused"})
 	if err != nil || len(refusals) != 2 || string(refusals[1].Detail) != `{"uses":1}` ||
 		string(refusals[0].Detail) != `{"uses":7}` || refusals[0].Subject != "one" || refusals[0].Reason != "network" {

@@ -64,6 +64,12 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 	must(t, before.APITokens().Add(ctx, apiToken("grown", time.Hour), event("token")))
 	_, err = raw.Exec(`UPDATE api_tokens SET scopes = 'keys:write' WHERE id = 'grown'`)
 	must(t, err)
+	must(t, before.APITokens().Add(ctx, keyedClient("robot", time.Hour), event("token")))
+	for _, id := range []string{"access", "longer"} {
+		must(t, before.APITokens().Issue(ctx, accessToken(id, "robot", time.Minute), clientProof(id), event("token")))
+	}
+	_, err = raw.Exec(`UPDATE access_tokens SET expires_at = expires_at + 1 WHERE id = 'longer'`)
+	must(t, err)
 
 	// Four refused logins that were purged after a shorter time than others; somebody changes what vouches for one.
 	refused := store.Event{At: at.Add(-200 * time.Hour), Action: "login", Outcome: "refused"}
@@ -88,15 +94,15 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 		}
 		return all
 	}
-	if got := counts(); !slices.Equal(got, []int{4, 1, 4, 1, 4, 2}) {
+	if got := counts(); !slices.Equal(got, []int{4, 1, 4, 1, 4, 3, 2}) {
 		t.Fatalf("vouched for by the old key: %v", got)
 	}
 	n, err := both.SecretKeys().Revouch(ctx, []byte("old "))
 	must(t, err)
-	if n != 3+1+3+1+3+1 {
-		t.Errorf("%d rows were vouched for again, want 12", n)
+	if n != 3+1+3+1+3+2+1 {
+		t.Errorf("%d rows were vouched for again, want 14", n)
 	}
-	if got := counts(); !slices.Equal(got, []int{1, 0, 1, 0, 1, 1}) {
+	if got := counts(); !slices.Equal(got, []int{1, 0, 1, 0, 1, 1, 1}) {
 		t.Errorf("left: %v, want what was changed alone", got)
 	}
 	if n, err := both.SecretKeys().Revouch(ctx, []byte("old ")); err != nil || n != 0 {
@@ -125,6 +131,12 @@ func testRevouch(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	if _, err := after.APITokens().Get(ctx, "grown"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("changed API token by the new key alone: %v", err)
+	}
+	if _, c, err := after.APITokens().Access(ctx, "access"); err != nil || c.ID != "robot" {
+		t.Errorf("access token by the new key alone: %+v, %v", c, err)
+	}
+	if _, _, err := after.APITokens().Access(ctx, "longer"); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("changed access token by the new key alone: %v", err)
 	}
 	if f, err := after.SecondFactors().OfPerson(ctx, "p-one"); err != nil || len(f) != 1 || f[0].Foreign ||
 		f[0].By != store.ByPassword {

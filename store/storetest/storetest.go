@@ -126,6 +126,7 @@ func Run(t *testing.T, o Suite) {
 		{"AuditOrigin", testAuditOrigin},
 		{"Captures", testCaptures},
 		{"APITokens", testAPITokens},
+		{"AccessTokens", testAccessTokens},
 		{"APIAnswers", testAPIAnswers},
 		{"OrderedByKey", testOrderedByKey},
 		{"Follow", testFollow},

@@ -51,6 +51,8 @@ type TokenInput struct {
 	Accounts []string // the client accounts that it is confined to; none: all
 	Networks []string // from which it may be used, as addresses or CIDR blocks; none: any
 	Life     time.Duration
+	// PublicKey is the key by which the program proves itself, in PEM or as a JWK; "": a token is made for it to send.
+	PublicKey string
 	// VouchedBy is the person who has given a second factor for it just now; "": nobody has.
 	VouchedBy store.PersonID
 }
@@ -59,6 +61,10 @@ type TokenInput struct {
 type Token struct {
 	store.APIToken
 	State string // one of the Token constants
+	// Algorithm and Thumbprint (RFC 7638) are of the key of a client that proves itself by one; "": it does not.
+	Algorithm, Thumbprint string
+	// Access is how many access tokens of the client can be used. Only List counts them.
+	Access int
 }
 
 // States of a token.
@@ -69,7 +75,7 @@ const (
 	TokenRevoked = "revoked"
 )
 
-// NewToken is a token that was made, with the text that is shown this once.
+// NewToken is a token that was made, with the text that is shown this once; "" for a client with a key.
 type NewToken struct {
 	Token
 	Text string
@@ -88,7 +94,7 @@ func (a Tokens) Create(ctx context.Context, s Scope, in TokenInput, e store.Even
 		return NewToken{}, err
 	}
 	t.CreatedBy = e.Actor
-	text := drawToken(&t)
+	text := drawProof(&t)
 	e.Action, e.Subject, e.Outcome, e.Detail = "token-create", t.ID, "ok", tokenDetail(t, nil)
 	if err := a.Store.APITokens().Add(ctx, t, e); err != nil {
 		return NewToken{}, tokenError(err, t.ID)
@@ -96,20 +102,31 @@ func (a Tokens) Create(ctx context.Context, s Scope, in TokenInput, e store.Even
 	return NewToken{a.stateOf(t), text}, nil
 }
 
+// Rotation is how a token is rotated.
+type Rotation struct {
+	Overlap   time.Duration // for how long the old one can still be used
+	Life      time.Duration // of the new one; 0: that of the old one
+	PublicKey string        // of a client with a key: its next one
+	VouchedBy store.PersonID
+}
+
 // Rotate makes a token that takes the place of another one, with the same scopes, confinement and networks. The old one
-// can be used until the overlap ends; with none it is revoked at once. life of 0 is that of the old one.
-func (a Tokens) Rotate(ctx context.Context, s Scope, id string, overlap, life time.Duration, vouchedBy store.PersonID,
-	e store.Event) (NewToken, error) {
+// can be used until the overlap ends; with none it is revoked at once. A client with a key gets another one.
+func (a Tokens) Rotate(ctx context.Context, s Scope, id string, r Rotation, e store.Event) (NewToken, error) {
 	old, err := a.Get(ctx, s, id)
 	if err != nil {
 		return NewToken{}, err
 	}
+	overlap := r.Overlap
 	if overlap < 0 || overlap > LongestOverlap {
 		return NewToken{}, &Error{Field: "overlap", Fault: "an overlap of " + overlap.String() + " can't be",
 			Hint: "take 0 to 30 days"}
 	}
-	in := TokenInput{Name: old.Name, Scopes: old.Scopes, Networks: old.Networks, VouchedBy: vouchedBy,
-		Life: cmp.Or(life, old.ExpiresAt.Sub(old.CreatedAt))}
+	if e := keyForRotation(old, r.PublicKey); e != nil {
+		return NewToken{}, e
+	}
+	in := TokenInput{Name: old.Name, Scopes: old.Scopes, Networks: old.Networks, VouchedBy: r.VouchedBy,
+		PublicKey: r.PublicKey, Life: cmp.Or(r.Life, old.ExpiresAt.Sub(old.CreatedAt))}
 	for _, account := range old.Accounts {
 		in.Accounts = append(in.Accounts, string(account))
 	}
@@ -117,9 +134,13 @@ func (a Tokens) Rotate(ctx context.Context, s Scope, id string, overlap, life ti
 	if err != nil {
 		return NewToken{}, err
 	}
+	if t.Key != "" && t.Key == old.Key {
+		return NewToken{}, &Error{Field: "key", Fault: "the public key is the one that the client has",
+			Hint: "make a new key pair"}
+	}
 	t.Accounts = old.Accounts // as they were: one may not be listed any more
 	t.CreatedBy = e.Actor
-	text := drawToken(&t)
+	text := drawProof(&t)
 	ends := a.Now().Add(overlap)
 	e.Action, e.Subject, e.Outcome = "token-rotate", id, "ok"
 	e.Detail = tokenDetail(t, map[string]any{"new": t.ID, "old_ends": ends.UTC().Format(time.RFC3339)})
@@ -147,9 +168,15 @@ func (a Tokens) List(ctx context.Context, s Scope) ([]Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list API tokens: %w", err)
 	}
+	counts, err := a.Store.APITokens().AccessCounts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list API tokens: %w", err)
+	}
 	all := make([]Token, 0, len(rows))
-	for _, t := range rows {
-		all = append(all, a.stateOf(t))
+	for _, row := range rows {
+		t := a.stateOf(row)
+		t.Access = counts[t.ID]
+		all = append(all, t)
 	}
 	return all, nil
 }
@@ -176,7 +203,11 @@ func (a Tokens) stateOf(t store.APIToken) Token {
 	case t.Replaced != "":
 		state = TokenRotated
 	}
-	return Token{t, state}
+	n := Token{APIToken: t, State: state}
+	if t.Key != "" {
+		n.Algorithm, n.Thumbprint = keyNames(t)
+	}
+	return n
 }
 
 func tokenError(err error, id string) error {
@@ -274,6 +305,11 @@ func (a Tokens) check(ctx context.Context, s Scope, in TokenInput) (store.APITok
 		}
 		t.Networks = append(t.Networks, network.String())
 	}
+	if in.PublicKey != "" {
+		if e := setKey(&t, in.PublicKey); e != nil {
+			faults = append(faults, e)
+		}
+	}
 	switch len(faults) {
 	case 0:
 	case 1:
@@ -293,6 +329,9 @@ func tokenDetail(t store.APIToken, more map[string]any) []byte {
 	}
 	if len(t.Networks) > 0 {
 		detail["from"] = t.Networks
+	}
+	if t.Key != "" {
+		detail["algorithm"], detail["thumbprint"] = keyNames(t)
 	}
 	if t.VouchedBy != "" {
 		detail["vouched_by"] = t.VouchedBy
@@ -314,16 +353,25 @@ const (
 
 var tokenLetters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// drawToken draws a token's id and secret, and returns its text. crypto/rand never fails.
-func drawToken(t *store.APIToken) string {
-	t.ID = strings.ToLower(rand.Text()[:tokenIDLength])
+// drawProof gives a token its id, and its secret unless it is a client's with a key; it returns the token's text.
+func drawProof(t *store.APIToken) string {
+	id, text, hash := drawToken()
+	if t.ID = id; t.Key != "" {
+		return ""
+	}
+	t.Hash = hash
+	return text
+}
+
+// drawToken draws an id and a secret, and returns them with the whole text. crypto/rand never fails.
+func drawToken() (id, text string, hash []byte) {
+	id = strings.ToLower(rand.Text()[:tokenIDLength])
 	var secret [32]byte
 	_, _ = rand.Read(secret[:])
-	text := tokenPrefix + t.ID + "_" + tokenLetters.EncodeToString(secret[:])
+	text = tokenPrefix + id + "_" + tokenLetters.EncodeToString(secret[:])
 	text += tokenCheck(text)
 	sum := sha256.Sum256([]byte(text))
-	t.Hash = sum[:]
-	return text
+	return id, text, sum[:]
 }
 
 func tokenCheck(text string) string {
@@ -366,7 +414,7 @@ func (a Tokens) Prove(ctx context.Context, text, address string) (Caller, error)
 	if id == "" {
 		return Caller{}, ErrNoToken
 	}
-	t, err := a.Store.APITokens().Get(ctx, id)
+	t, hash, err := a.proved(ctx, id)
 	if errors.Is(err, store.ErrNotFound) {
 		return Caller{}, ErrNoToken
 	}
@@ -375,7 +423,7 @@ func (a Tokens) Prove(ctx context.Context, text, address string) (Caller, error)
 	}
 	sum := sha256.Sum256([]byte(text))
 	// Constant time: the answer must not tell how much of a guessed token was right.
-	if subtle.ConstantTimeCompare(sum[:], t.Hash) != 1 || !t.Live(a.Now()) {
+	if subtle.ConstantTimeCompare(sum[:], hash) != 1 || !t.Live(a.Now()) {
 		return Caller{}, ErrNoToken
 	}
 	if !tokenAllowed(t, address) {
@@ -393,7 +441,8 @@ func (a Tokens) Prove(ctx context.Context, text, address string) (Caller, error)
 
 // FromElsewhere notes that a token was used from networks that are not its own.
 func (a Tokens) FromElsewhere(ctx context.Context, t store.APIToken, uses int) error {
-	return a.Store.APITokens().Refused(ctx, t.ID, uses, store.Event{At: a.Now(), Actor: TokenActor(t.ID)})
+	return a.Store.APITokens().Refused(ctx, t.ID, uses, store.Event{At: a.Now(), Actor: TokenActor(t.ID),
+		Reason: "network"})
 }
 
 // tokenAllowed tells whether a token may be used from an address. One that can't be read is in no network.

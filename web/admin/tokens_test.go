@@ -64,7 +64,7 @@ func TestTokenIsProved(t *testing.T) {
 		t.Errorf("its last use: %+v, %v", got, err)
 	}
 
-	next, err := tokens.Rotate(ctx, all, made.ID, 10*time.Minute, 0, "", admined())
+	next, err := tokens.Rotate(ctx, all, made.ID, admin.Rotation{Overlap: 10 * time.Minute}, admined())
 	if err != nil || next.ID == made.ID || len(next.Networks) != 2 ||
 		!next.ExpiresAt.After(time.Now().Add(59*time.Minute)) {
 		t.Fatalf("rotated: %+v, %v", next, err)
@@ -116,7 +116,7 @@ func TestTokenIsConfined(t *testing.T) {
 	}
 	for name, err := range map[string]error{
 		"create": func() error { _, err := tokens.Create(ctx, c.Scope, in, admined()); return err }(),
-		"rotate": func() error { _, err := tokens.Rotate(ctx, c.Scope, made.ID, 0, 0, "", admined()); return err }(),
+		"rotate": func() error { _, err := tokens.Rotate(ctx, c.Scope, made.ID, admin.Rotation{}, admined()); return err }(),
 		"revoke": tokens.Revoke(ctx, c.Scope, made.ID, admined()),
 		"list":   func() error { _, err := tokens.List(ctx, c.Scope); return err }(),
 	} {
@@ -164,7 +164,7 @@ func TestTokenFaults(t *testing.T) {
 	if err != nil || made.VouchedBy != "p" {
 		t.Fatalf("vouched for: %+v, %v", made, err)
 	}
-	if _, err := tokens.Rotate(ctx, all, made.ID, 0, 0, "", admined()); err == nil {
+	if _, err := tokens.Rotate(ctx, all, made.ID, admin.Rotation{}, admined()); err == nil {
 		t.Error("a privileged token was rotated with nobody who vouches")
 	}
 }
@@ -230,7 +230,7 @@ func TestTokenFindings(t *testing.T) {
 	expect(days(130), "(long) expires on")
 	expect(days(22), "within 7 days")
 	expect(days(6), "within 1 day")
-	if _, err := tokens.Rotate(ctx, all, long.ID, time.Hour, 0, "", admined()); err != nil {
+	if _, err := tokens.Rotate(ctx, all, long.ID, admin.Rotation{Overlap: time.Hour}, admined()); err != nil {
 		t.Fatal(err)
 	}
 	expect(0)

@@ -23,6 +23,7 @@ const Path = "/api/v1"
 // Options for New. All are required but Logger.
 type Options struct {
 	Tokens     admin.Tokens
+	TokenURL   string // the URL of the token endpoint, to which assertions of clients are addressed
 	Status     admin.Status
 	Plans      admin.Plans
 	Accounts   admin.ClientAccounts
@@ -56,6 +57,9 @@ type API struct {
 	rates rates
 
 	strangers strangers
+	replays   strangers     // clients whose assertions came again
+	tries     tries         // refused requests at the token endpoint
+	proofs    chan struct{} // those whose signature is looked at
 }
 
 // New makes the API.
@@ -63,8 +67,9 @@ func New(o Options) (*API, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	a := &API{o: o, mux: http.NewServeMux(), slots: newSlots()}
-	a.rates.buckets, a.strangers.uses = map[string]*bucket{}, map[string]*strangerUses{}
+	a := &API{o: o, mux: http.NewServeMux(), slots: newSlots(), proofs: make(chan struct{}, maxProofs)}
+	a.rates.buckets, a.tries.blocks = map[string]*bucket{}, map[string]*bucket{}
+	a.strangers.uses, a.replays.uses = map[string]*strangerUses{}, map[string]*strangerUses{}
 	all := operations()
 	var err error
 	if a.doc, err = Document(); err != nil {
@@ -76,6 +81,7 @@ func New(o Options) (*API, error) {
 	for _, one := range all {
 		a.mux.HandleFunc(one.method+" "+Path+one.path, func(w http.ResponseWriter, r *http.Request) { a.serve(w, r, &one) })
 	}
+	a.mux.HandleFunc("POST "+Path+TokenPath, a.token)
 	static := func(path, kind string, content []byte) {
 		a.mux.HandleFunc("GET "+Path+path, func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", kind)

@@ -22,6 +22,7 @@ type row struct{ Name, Kind, Doc string }
 type section struct {
 	ID, Method, Path, Summary, Doc, Scope, Success string
 	Confined, Keyed, Edits                         bool
+	Open                                           bool // it needs no token
 	Parameters, Body, Answer                       []row
 }
 
@@ -47,6 +48,7 @@ func readablePage(all []operation) ([]byte, error) {
 		}
 		parts = append(parts, p)
 	}
+	parts = append(parts, part{"Access tokens", []section{tokenSection()}})
 	var b bytes.Buffer
 	err = page.Execute(&b, map[string]any{"Parts": parts, "Scopes": admin.TokenScopes(), "Problem": rowsOf(
 		reflect.TypeFor[problem]()), "Path": Path})

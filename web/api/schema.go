@@ -69,6 +69,7 @@ func Document() ([]byte, error) {
 		}
 		item[strings.ToLower(o.method)] = operation
 	}
+	paths[Path+TokenPath] = tokenOperation(&s)
 	doc := object{
 		"openapi": "3.1.0",
 		"info": object{"title": "ssobridge", "version": "1", "description": "The REST API of the bridge. Within version 1 " +
@@ -94,7 +95,7 @@ func confinement(o operation) string {
 
 func scopesText() string {
 	var b strings.Builder
-	b.WriteString("A token of `ssobridge tokens create`. Its scopes, and what a thief of it could do:\n")
+	b.WriteString("A token of `ssobridge tokens create`, or an access token of a client with a key. Its scopes, and what a thief of it could do:\n")
 	for _, s := range admin.TokenScopes() {
 		fmt.Fprintf(&b, "\n- `%s`: %s. A thief could %s.", s.Name, s.Gives, s.Risk)
 	}

@@ -57,3 +57,15 @@ func (a *API) fromElsewhere(ctx context.Context, t store.APIToken) {
 			slog.Any("error", err))
 	}
 }
+
+// replayed notes that an assertion of a client came again: somebody else may have read it.
+func (a *API) replayed(ctx context.Context, t store.APIToken) {
+	n := a.replays.count(t.ID, a.o.Now())
+	if n == 0 {
+		return
+	}
+	if err := a.o.Tokens.Replayed(ctx, t, n); err != nil {
+		a.o.Logger.WarnContext(ctx, "an assertion of an API client that came again was not noted",
+			slog.String("client", t.ID), slog.Any("error", err))
+	}
+}

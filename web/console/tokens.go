@@ -157,7 +157,8 @@ func typedLines(text string) (all []string) {
 
 func (k *Console) createToken(r *request) error {
 	in := admin.TokenInput{Name: r.Form["name"], Accounts: typedLines(r.Form["account"]),
-		Networks: typedLines(r.Form["from"]), Life: typedDays(r.Form["days"]), VouchedBy: r.vouchedBy()}
+		Networks: typedLines(r.Form["from"]), Life: typedDays(r.Form["days"]),
+		PublicKey: store.TrimTyped(r.Form["key"]), VouchedBy: r.vouchedBy()}
 	for _, s := range tokenScopes() {
 		if r.Form[s.Field] != "" {
 			in.Scopes = append(in.Scopes, s.Name)
@@ -170,7 +171,7 @@ func (k *Console) createToken(r *request) error {
 			return k.showMadeToken(r, made, time.Time{})
 		}
 	}
-	f, status, err := r.refusedFields(err, r.Form, "name", "scope", "account", "from", "expires")
+	f, status, err := r.refusedFields(err, r.Form, "name", "scope", "account", "from", "expires", "key")
 	if err != nil {
 		return err
 	}
@@ -186,7 +187,10 @@ func (k *Console) showMadeToken(r *request, made admin.NewToken, oldEnds time.Ti
 		OldEnds time.Time
 		Served  bool
 		API     string
-	}{made, oldEnds, k.APIServed, k.public.JoinPath("api", "v1").String()})
+		// Endpoint is where a client with a key gets access tokens.
+		Endpoint string
+	}{made, oldEnds, k.APIServed, k.public.JoinPath("api", "v1").String(),
+		k.public.JoinPath("api", "v1", "token").String()})
 }
 
 // tokenOf is the token of the address, which a form is about; ok is false where there is none that can be rotated.
@@ -236,12 +240,13 @@ func (k *Console) rotateToken(r *request) error {
 	overlap := time.Duration(hours) * time.Hour
 	if err = r.unvouched(t.Scopes); err == nil {
 		var made admin.NewToken
-		life := typedDays(r.Form["days"])
-		if made, err = k.Tokens.Rotate(r.ctx(), r.scope(), t.ID, overlap, life, r.vouchedBy(), r.event("", "")); err == nil {
+		if made, err = k.Tokens.Rotate(r.ctx(), r.scope(), t.ID, admin.Rotation{Overlap: overlap,
+			Life: typedDays(r.Form["days"]), PublicKey: store.TrimTyped(r.Form["key"]), VouchedBy: r.vouchedBy()},
+			r.event("", "")); err == nil {
 			return k.showMadeToken(r, made, k.now().Add(overlap))
 		}
 	}
-	f, status, err := r.refusedFields(err, r.Form, "overlap", "expires")
+	f, status, err := r.refusedFields(err, r.Form, "overlap", "expires", "key")
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,14 @@ type jsonToken struct {
 	Replaced  string            `json:"replaced_by,omitempty"`
 	UsedAt    *time.Time        `json:"used_at,omitempty"`
 	UsedFrom  string            `json:"used_from,omitempty"`
+	Key       *jsonTokenKey     `json:"key,omitempty"`
+}
+
+// jsonTokenKey is what a client with a key proves itself by, and how many access tokens of it can be used.
+type jsonTokenKey struct {
+	Algorithm  string `json:"algorithm"`
+	Thumbprint string `json:"thumbprint"`
+	Access     int    `json:"access_tokens"`
 }
 
 func newJSONToken(t admin.Token, text string) jsonToken {
@@ -47,7 +55,22 @@ func newJSONToken(t admin.Token, text string) jsonToken {
 			*field = new(at.UTC())
 		}
 	}
+	if t.Key != "" {
+		j.Key = &jsonTokenKey{t.Algorithm, t.Thumbprint, t.Access}
+	}
 	return j
+}
+
+// maxPublicKeyFile bounds the file of a public key, in bytes.
+const maxPublicKeyFile = 16 << 10
+
+// publicKey reads the file of a public key; "" for none.
+func (s *invocation) publicKey(path string) (string, error) {
+	if path == "" {
+		return "", nil
+	}
+	data, err := s.readInput(path, maxPublicKeyFile)
+	return string(data), err
 }
 
 type tokensCreateCmd struct {
@@ -58,6 +81,7 @@ type tokensCreateCmd struct {
 	Days    int      `required:"" placeholder:"DAYS" help:"For how many days: 1 to 365, and at most 30 with a privileged scope."`
 	Account []string `placeholder:"ID" help:"The client account that it is confined to; several with commas between. Default: all."`
 	From    []string `placeholder:"NETWORK" help:"From where it may be used, such as 192.0.2.7 or 10.20.0.0/16; several with commas between. Default: anywhere."`
+	Key     string   `name:"public-key" placeholder:"FILE" help:"The public key by which the program proves itself, in PEM or as a JWK. No token is made then."`
 	Login   string   `placeholder:"LOGIN" help:"Who gives the second factor that a privileged scope needs: a member of console.admin_group."`
 	Code    string   `placeholder:"CODE" help:"Their code, of an authenticator app or a recovery code; asked for at a terminal."`
 }
@@ -77,8 +101,12 @@ func (tokensCreateCmd) Help() string {
 	}
 	b.WriteString("\nA privileged scope needs the second factor of an administrator, by --login and --code, and the token " +
 		"ends after 30 days at the latest. The REST API is served where api.enabled is true.\n\n" +
+		"With --public-key the program is a client with a key: nothing is shown, because no secret exists. It signs a JWT " +
+		"with its private key, and gets an access token for 15 minutes at api/v1/token. The key decides its algorithm: " +
+		"ES256 (EC on P-256), EdDSA (Ed25519), RS256 (RSA of 2048 bits or more), or PS256 by the alg of a JWK.\n\n" +
 		"Examples:\n\n    ssobridge tokens create billing --scope accounts:read --days 90 --from 192.0.2.7\n\n" +
-		"    ssobridge tokens create shop --scope users:read,users:write --account a07e1lxqqqo0 --days 30")
+		"    ssobridge tokens create shop --scope users:read,users:write --account a07e1lxqqqo0 --days 30\n\n" +
+		"    ssobridge tokens create crm --scope users:read --days 90 --public-key crm.pem")
 	return b.String()
 }
 
@@ -87,6 +115,9 @@ func (c *tokensCreateCmd) Run(s *invocation, p *server.App) error {
 	in := admin.TokenInput{Name: c.Name, Scopes: c.Scope, Accounts: c.Account, Networks: c.From,
 		Life: time.Duration(c.Days) * 24 * time.Hour}
 	var err error
+	if in.PublicKey, err = s.publicKey(c.Key); err != nil {
+		return err
+	}
 	if in.VouchedBy, err = s.vouch(p, c.Scope, c.Login, c.Code); err != nil {
 		return err
 	}
@@ -114,6 +145,11 @@ func (s *invocation) newToken(p *server.App, made admin.NewToken) error {
 	if s.json {
 		return s.object(newJSONToken(made.Token, made.Text))
 	}
+	if made.Key != "" {
+		s.printf("client %s (%s) proves itself by a key (%s, thumbprint %s), valid until %s\n", made.ID,
+			plaintext.Line(made.Name, 100), made.Algorithm, made.Thumbprint, made.ExpiresAt.UTC().Format(time.RFC3339))
+		return nil
+	}
 	s.printf("%s\n\nThis is shown once. It is token %s (%s), valid until %s.\n", made.Text, made.ID,
 		plaintext.Line(made.Name, 100), made.ExpiresAt.UTC().Format(time.RFC3339))
 	return nil
@@ -139,7 +175,8 @@ func (c *tokensListCmd) Run(s *invocation, p *server.App) error {
 		s.printf("there is no API token\n")
 		return nil
 	}
-	t := s.table(c.asJSON, "TOKEN", "NAME", "STATE", "EXPIRES (UTC)", "LAST USED (UTC)", "FROM", "ACCOUNTS", "SCOPES")
+	t := s.table(c.asJSON, "TOKEN", "NAME", "STATE", "EXPIRES (UTC)", "LAST USED (UTC)", "FROM", "ACCOUNTS", "SCOPES",
+		"KEY")
 	for _, one := range all {
 		accounts := make([]string, 0, len(one.Accounts))
 		for _, id := range one.Accounts {
@@ -147,9 +184,17 @@ func (c *tokensListCmd) Run(s *invocation, p *server.App) error {
 		}
 		t.row(newJSONToken(one, ""), one.ID, plainText(one.Name), one.State, when(one.ExpiresAt), when(one.UsedAt),
 			cmp.Or(strings.Join(one.Networks, " "), "anywhere"), cmp.Or(strings.Join(accounts, " "), "all"),
-			strings.Join(one.Scopes, " "))
+			strings.Join(one.Scopes, " "), tokenKey(one))
 	}
 	return t.end()
+}
+
+// tokenKey says by which key a client proves itself, and how many access tokens of it can be used.
+func tokenKey(t admin.Token) string {
+	if t.Key == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, %s", t.Algorithm, plural(t.Access, "access token", "access tokens"))
 }
 
 type tokensRotateCmd struct {
@@ -158,6 +203,7 @@ type tokensRotateCmd struct {
 	ID      string        `arg:"" help:"The token's id, as tokens list shows it."`
 	Overlap time.Duration `default:"24h" help:"For how long the old one can still be used, 0s to 720h; 0s revokes it at once."`
 	Days    int           `placeholder:"DAYS" help:"For how many days the new one is valid. Default: as long as the old one was."`
+	Key     string        `name:"public-key" placeholder:"FILE" help:"Of a client with a key: its next public key, in PEM or as a JWK."`
 	Login   string        `placeholder:"LOGIN" help:"Who gives the second factor that a privileged scope needs: a member of console.admin_group."`
 	Code    string        `placeholder:"CODE" help:"Their code, of an authenticator app or a recovery code; asked for at a terminal."`
 }
@@ -165,8 +211,8 @@ type tokensRotateCmd struct {
 // Help is shown by tokens rotate --help.
 func (tokensRotateCmd) Help() string {
 	return "The new token has the scopes, client accounts and networks of the old one. It is shown this once. After a " +
-		"restore of the database the old one counts as revoked, also within its overlap.\n\nExample:\n\n" +
-		"    ssobridge tokens rotate mfzwizltnf --overlap 72h"
+		"restore of the database the old one counts as revoked, also within its overlap. A client with a key gets a new id and " +
+		"a new key (--public-key).\n\nExample:\n\n    ssobridge tokens rotate mfzwizltnf --overlap 72h"
 }
 
 // Run rotates.
@@ -175,12 +221,14 @@ func (c *tokensRotateCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	by, err := s.vouch(p, old.Scopes, c.Login, c.Code)
-	if err != nil {
+	r := admin.Rotation{Overlap: c.Overlap, Life: time.Duration(c.Days) * 24 * time.Hour}
+	if r.PublicKey, err = s.publicKey(c.Key); err != nil {
 		return err
 	}
-	made, err := p.APITokens().Rotate(s.ctx, s.scope(), c.ID, c.Overlap, time.Duration(c.Days)*24*time.Hour, by,
-		s.event("", ""))
+	if r.VouchedBy, err = s.vouch(p, old.Scopes, c.Login, c.Code); err != nil {
+		return err
+	}
+	made, err := p.APITokens().Rotate(s.ctx, s.scope(), c.ID, r, s.event("", ""))
 	if err != nil {
 		return err
 	}

@@ -1,8 +1,12 @@
 package e2e_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"html"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -246,4 +250,47 @@ func TestConsoleNotices(t *testing.T) {
 	if out := w.command(t, "notices", "list"); strings.Contains(out, "chat") {
 		t.Errorf("it is still there:\n%s", out)
 	}
+}
+
+// A client with a key is created and rotated in the console: no token is shown, since there is none. REST-22
+func TestConsoleClients(t *testing.T) {
+	t.Parallel()
+	w := newConsoleWorld(t, apiSetting())
+	c := w.enter(t, consoleAdmin)
+	key := func() string {
+		one, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(publicKeyFile(t, one))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
+	}
+	create := func(key string) *page {
+		return c.submitForm(c.get(w.url+"/admin/tokens/new"), "/admin/tokens/new", "name", "CRM", "days", "10",
+			"scope-status:read", "1", "key", key)
+	}
+	refused := create("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+	if refused.Status != http.StatusUnprocessableEntity {
+		t.Errorf("a private key: %d", refused.Status)
+	}
+	refused.says("the public key can't be used")
+	first := key()
+	made := create(first).status(http.StatusOK).says("The client is created", "ES256", w.url+"/api/v1/token")
+	if tokenText.MatchString(made.Body) {
+		t.Error("a client with a key has a token")
+	}
+	list := c.get(w.url + "/admin/tokens").says("Proves itself by a key (ES256); no access token is active")
+	id := regexp.MustCompile(`/admin/tokens/of/([a-z2-7]+)/rotate`).FindStringSubmatch(list.Body)[1]
+	rotate := "/admin/tokens/of/" + id + "/rotate"
+	for what, text := range map[string]string{"no key": "", "the same key": first} {
+		if p := c.submitForm(c.get(w.url+rotate), rotate, "overlap", "1", "days", "10", "key", text); p.Status !=
+			http.StatusUnprocessableEntity {
+			t.Errorf("rotated with %s: %d", what, p.Status)
+		}
+	}
+	c.submitForm(c.get(w.url+rotate), rotate, "overlap", "1", "days", "10", "key", key()).status(http.StatusOK).says(
+		"The client is created")
 }

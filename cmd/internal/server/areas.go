@@ -241,7 +241,8 @@ func (p *App) api() (http.Handler, error) {
 		return nil, nil //nolint:nilnil // without is how it works by default
 	}
 	return api.New(api.Options{
-		Tokens: p.APITokens(), Status: p.Status(), Plans: p.Plans(), Accounts: p.ClientAccounts(),
+		Tokens: p.APITokens(), TokenURL: p.Config.PublicURL + api.Path + api.TokenPath, Status: p.Status(),
+		Plans: p.Plans(), Accounts: p.ClientAccounts(),
 		SelfOrders: p.SelfOrders(), Mappings: p.Mappings(),
 		People: p.People(), Users: p.Users(), Sessions: p.Sessions(), Lockouts: p.Lockouts(), Providers: p.Providers(),
 		Keys: p.Keys(), Factors: p.Factors(), Notices: p.Notices(), Traces: p.SignInTraces(), Audit: p.Audit(),

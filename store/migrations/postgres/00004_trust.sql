@@ -439,14 +439,17 @@ INSERT INTO health (id, at, maker, content, signed_in_at, call_failures, call_fa
 
 
 -- The REST API.
--- Tokens by which programs call it: hash is the SHA-256 of the whole token, and is emptied when the token is revoked. scopes, accounts
+-- Tokens by which programs call it: hash is the SHA-256 of the whole token, and is emptied when the token is revoked. A client that proves
+-- itself by a key has public_key ('': none) and its thumbprint as hash. scopes, accounts
 -- (empty: all) and networks (empty: any) have blanks between. vouched_by is who gave a second factor for it. replaced_by is the token
 -- that a rotation made. mac vouches for all but the last use.
--- refused counts the uses from other networks than the token's since the last event about them, at refused_at.
+-- refused counts the uses from other networks than the token's, and those of a proof that was used before, since the last event about
+-- them, at refused_at.
 CREATE TABLE api_tokens (
     id          TEXT NOT NULL PRIMARY KEY,
     name        TEXT NOT NULL,
     hash        BYTEA NOT NULL,
+    public_key  TEXT NOT NULL,
     scopes      TEXT NOT NULL,
     accounts    TEXT NOT NULL,
     networks    TEXT NOT NULL,
@@ -462,6 +465,20 @@ CREATE TABLE api_tokens (
     refused     BIGINT NOT NULL,
     mac         BYTEA NOT NULL
 );
+
+-- Tokens that clients with a key got for a short while: client is a row of api_tokens, and ends them with itself. hash is the SHA-256 of the
+-- whole token. mac vouches for the whole row.
+CREATE TABLE access_tokens (
+    id         TEXT NOT NULL PRIMARY KEY,
+    client     TEXT NOT NULL,
+    hash       BYTEA NOT NULL,
+    scopes     TEXT NOT NULL,
+    expires_at BIGINT NOT NULL,
+    mac        BYTEA NOT NULL
+);
+
+CREATE INDEX access_tokens_client ON access_tokens (client, expires_at);
+CREATE INDEX access_tokens_expires_at ON access_tokens (expires_at);
 
 -- Answers to requests with an Idempotency-Key, for a day: key is a hash of token and key, request one of method, path and body. Without a
 -- status the request is being worked on, until taken_until at most. answer is sealed. made is written by the change that the request asks for:
@@ -481,7 +498,8 @@ CREATE INDEX api_answers_began ON api_answers (began_at);
 
 
 -- Sources of people beside the directory.
--- Tokens that were used, by their source and a hash of their jti: none begins two sessions, on whichever replica. ends_at lies behind the
+-- Tokens that were used, by their source (or token:ID of a client of the REST API) and a hash of their jti: none begins two sessions or
+-- gets two access tokens, on whichever replica. ends_at lies behind the
 -- time until when the token could be used.
 CREATE TABLE used_tokens (
     source  TEXT NOT NULL,
