@@ -105,6 +105,9 @@ type token struct{ SignIn, CSRF string }
 func (t token) handle() string { return t.SignIn }
 
 func (s *Server) token(v *visit, signIn string) token {
+	if v.preview != nil { // nothing is sent from there
+		return token{}
+	}
 	return token{SignIn: signIn, CSRF: s.csrfToken(v.browser)}
 }
 

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
@@ -48,24 +49,47 @@ func loadAssets(b Branding) (Assets, error) {
 		}
 		add(name, kind, "", data)
 	}
-	style, err := brandStyle(b.Color)
+	style, err := brandStyle(b.Color, b.Background)
 	if err != nil {
 		return nil, err
 	}
 	add("brand.css", "text/css; charset=utf-8", "", []byte(style))
+	for _, scheme := range []string{LightScheme, DarkScheme} {
+		add("app-"+scheme+".css", "text/css; charset=utf-8", "", inScheme(all["app.css"].data, scheme))
+		add("brand-"+scheme+".css", "text/css; charset=utf-8", "", inScheme([]byte(style), scheme))
+	}
 	icon, err := brandIcon(b.Color)
 	if err != nil {
 		return nil, err
 	}
 	add("icon.svg", "image/svg+xml", svgPolicy, []byte(icon))
-	if len(b.Logo) > 0 {
+	for _, logo := range []struct {
+		name, kind string
+		data       []byte
+	}{{"logo", b.LogoType, b.Logo}, {"logo-dark", b.LogoDarkType, b.LogoDark}} {
+		if len(logo.data) == 0 {
+			continue
+		}
 		policy := "default-src 'none'"
-		if b.LogoType == "image/svg+xml" {
+		if logo.kind == "image/svg+xml" {
 			policy = svgPolicy
 		}
-		add("logo", b.LogoType, policy, b.Logo)
+		add(logo.name, logo.kind, policy, logo.data)
 	}
 	return all, nil
+}
+
+// darkQuery is what stylesheets ask before all that is of the dark scheme.
+const darkQuery = "@media (prefers-color-scheme: dark)"
+
+// inScheme is a stylesheet of ours as a browser takes it that wants this scheme.
+func inScheme(style []byte, scheme string) []byte {
+	query := "@media not all"
+	if scheme == DarkScheme {
+		query = "@media all"
+	}
+	style = bytes.ReplaceAll(style, []byte(darkQuery), []byte(query))
+	return bytes.ReplaceAll(style, []byte("color-scheme: light dark"), []byte("color-scheme: "+scheme))
 }
 
 // svgPolicy keeps an SVG harmless that somebody opens by its own address: there it

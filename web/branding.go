@@ -18,6 +18,13 @@ type Branding struct {
 	Logo []byte
 	// LogoType is image/png, image/jpeg, image/gif, image/webp or image/svg+xml.
 	LogoType string
+	// LogoDark is shown in place of Logo to people whose browser wants dark pages, with its type in LogoDarkType. Without
+	// it Logo stands on white there. It needs Logo.
+	LogoDark     []byte
+	LogoDarkType string
+	// Background is the ground of light pages, behind the card with the form, as #rrggbb. Text on it is black or white.
+	// Default "": that of the style.
+	Background string
 	// Color of buttons and links, as #rrggbb. Text on it is black or white, whichever
 	// reads better. Default: #1856ed.
 	Color string
@@ -62,16 +69,27 @@ func (b Branding) check() error {
 			fault("%s: want at most %d characters", f.field, maxName)
 		}
 	}
-	if b.Color != "" {
-		if _, err := parseColor(b.Color); err != nil {
-			fault("color: %w", err)
+	for _, f := range []struct{ field, value string }{{"color", b.Color}, {"background", b.Background}} {
+		if f.value == "" {
+			continue
+		}
+		if _, err := parseColor(f.value); err != nil {
+			fault("%s: %w", f.field, err)
 		}
 	}
-	if len(b.Logo) > maxLogo {
-		fault("logo: %d bytes: want at most %d", len(b.Logo), maxLogo)
+	for _, f := range []struct {
+		field, kind string
+		data        []byte
+	}{{"logo", b.LogoType, b.Logo}, {"dark logo", b.LogoDarkType, b.LogoDark}} {
+		if len(f.data) > maxLogo {
+			fault("%s: %d bytes: want at most %d", f.field, len(f.data), maxLogo)
+		}
+		if len(f.data) > 0 && !slices.Contains(logoTypes, f.kind) {
+			fault("%s: type %.40q: want one of %s", f.field, f.kind, strings.Join(logoTypes, ", "))
+		}
 	}
-	if len(b.Logo) > 0 && !slices.Contains(logoTypes, b.LogoType) {
-		fault("logo: type %.40q: want one of %s", b.LogoType, strings.Join(logoTypes, ", "))
+	if len(b.LogoDark) > 0 && len(b.Logo) == 0 {
+		fault("dark logo: want a logo beside it")
 	}
 	if err := checkLink(b.HelpURL, "https", "mailto"); err != nil {
 		fault("help URL: %w", err)

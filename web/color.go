@@ -79,13 +79,13 @@ func mix(a, b rgb, part float64) rgb {
 // brandStyle is the stylesheet that carries the partner's colour. It is a file of
 // its own because the content security policy allows no inline style. Only
 // colours that we printed ourselves get into it.
-func brandStyle(color string) (string, error) {
+func brandStyle(color, background string) (string, error) {
 	brand, err := parseColor(color)
 	if err != nil {
 		return "", fmt.Errorf("web: brand colour: %w", err)
 	}
 	on := textOn(brand)
-	return fmt.Sprintf(`:root {
+	style := fmt.Sprintf(`:root {
   --brand: %s;
   --brand-hover: %s;
   --on-brand: %s;
@@ -96,7 +96,25 @@ func brandStyle(color string) (string, error) {
     --link: %s;
   }
 }
-`, brand, hover(brand, on), on, readableOn(brand, lightGround), readableOn(brand, darkGround)), nil
+`, brand, hover(brand, on), on, readableOn(brand, lightGround), readableOn(brand, darkGround))
+	if background == "" {
+		return style, nil
+	}
+	ground, err := parseColor(background)
+	if err != nil {
+		return "", fmt.Errorf("web: background: %w", err)
+	}
+	return style + fmt.Sprintf(`:root {
+  --ground: %s;
+  --on-ground: %s;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ground: initial;
+    --on-ground: initial;
+  }
+}
+`, ground, textOn(ground)), nil
 }
 
 // hover moves a little away from the text's colour, so that the text stays readable.
@@ -105,4 +123,45 @@ func hover(brand, text rgb) rgb {
 		return mix(brand, black, 0.14)
 	}
 	return mix(brand, white, 0.25)
+}
+
+// Contrast is one pair of colours of the pages, and how well the one stands out on the other by WCAG 2.2.
+type Contrast struct {
+	What          string // names it: "button", "link", "link-dark", "ground", "edge", "edge-dark"
+	Front, Behind string // #rrggbb
+	Ratio, Wants  float64
+	Changed       bool // the brand's colour was made readable for this, and Front is another
+}
+
+// OK tells whether it stands out enough.
+func (c Contrast) OK() bool { return c.Ratio >= c.Wants }
+
+// visible is the least contrast of the edge of what can be pressed (WCAG 2.2, 1.4.11).
+const visible = 3
+
+// Contrasts are the pairs that depend on the branding.
+func (b Branding) Contrasts() ([]Contrast, error) {
+	b = b.withDefaults()
+	brand, err := parseColor(b.Color)
+	if err != nil {
+		return nil, fmt.Errorf("web: brand colour: %w", err)
+	}
+	light, dark := readableOn(brand, lightGround), readableOn(brand, darkGround)
+	pair := func(what string, front, behind rgb, wants float64) Contrast {
+		return Contrast{what, front.String(), behind.String(), contrast(front, behind), wants,
+			front != brand && what != "button" && what != "ground"}
+	}
+	all := []Contrast{
+		pair("button", textOn(brand), brand, readable),
+		pair("link", light, white, readable), pair("link-dark", dark, darkGround, readable),
+		pair("edge", light, white, visible), pair("edge-dark", dark, darkGround, visible),
+	}
+	if b.Background != "" {
+		ground, err := parseColor(b.Background)
+		if err != nil {
+			return nil, fmt.Errorf("web: background: %w", err)
+		}
+		all = append(all, pair("ground", textOn(ground), ground, readable))
+	}
+	return all, nil
 }

@@ -22,6 +22,8 @@ type ConsoleRequest struct {
 	k     *console
 	visit *visit
 	role  idp.ConsoleRole // the least that the route needs
+
+	frames bool // the page holds previews
 }
 
 // Request is the request itself. Its address and session were looked at already.
@@ -59,7 +61,7 @@ func (r *ConsoleRequest) FormIDs() (csrf, once string, err error) {
 
 // Page answers with a page, or with the part of one that a script asked for; see Partial.
 func (r *ConsoleRequest) Page(status int, page []byte) error {
-	consolePolicy(r.c.Response().Header())
+	consolePolicy(r.c.Response().Header(), r.frames)
 	return r.c.HTMLBlob(status, page)
 }
 
@@ -94,10 +96,13 @@ func (r *ConsoleRequest) Missing(what string) error {
 }
 
 // consolePolicy: everything comes from us, nothing runs inline, and no form goes
-// elsewhere. htmx needs connect-src.
-func consolePolicy(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
-		"connect-src 'self'; "+
-		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+// elsewhere. htmx needs connect-src. Pages have no frames but the one that previews ours.
+func consolePolicy(h http.Header, frames bool) {
+	csp := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+	if frames {
+		csp += "; frame-src 'self'"
+	}
+	h.Set("Content-Security-Policy", csp)
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 }

@@ -5,6 +5,7 @@ import (
 	"embed"
 	"fmt"
 	"html/template"
+	"net/http"
 	"slices"
 	"strconv"
 	"sync"
@@ -30,7 +31,7 @@ var pageNames = []string{"login", "password", "choose", "waiting", "switching", 
 
 // brandView is what the frame shows of the partner.
 type brandView struct {
-	Name, ProductName, Logo, HelpURL, ForgotPasswordURL string
+	Name, ProductName, Logo, LogoDark, HelpURL, ForgotPasswordURL string
 }
 
 // frame is what base.html gets: the page's own values are in Page.
@@ -38,6 +39,7 @@ type frame struct {
 	Brand  brandView
 	Lang   string
 	Nonce  string
+	Scheme string    // of a preview: LightScheme or DarkScheme, whatever the browser wants; "" else
 	Switch *switcher // to another language; nil for none
 	Ref    string    // of the request, where the page is one that somebody may ask for help from; "": none
 	Page   any
@@ -61,7 +63,7 @@ func loadPages(texts Catalogue, b Branding, assets Assets) (*pages, error) {
 		lang:   texts.Lang(),
 		byName: map[string]*template.Template{},
 		brand: brandView{
-			Name: b.Name, ProductName: b.ProductName, Logo: assets.URL("logo"),
+			Name: b.Name, ProductName: b.ProductName, Logo: assets.URL("logo"), LogoDark: assets.URL("logo-dark"),
 			HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgotPasswordURL,
 		},
 	}
@@ -94,6 +96,11 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	if err != nil {
 		return err
 	}
+	scheme := ""
+	if p := visitOf(c).preview; p != nil {
+		p.apply(c.Response().Header())
+		status, scheme = http.StatusOK, p.scheme
+	}
 	in := s.in(c)
 	t, ok := in.pages.byName[name]
 	if !ok {
@@ -102,7 +109,7 @@ func (s *Server) show(c echo.Context, status int, name string, pol policy, view 
 	buf := buffers.Get().(*bytes.Buffer)
 	defer buffers.Put(buf) // the writer copies what it is given
 	buf.Reset()
-	f := frame{Brand: in.pages.brand, Lang: in.pages.lang, Nonce: nonce, Page: view}
+	f := frame{Brand: in.pages.brand, Lang: in.pages.lang, Nonce: nonce, Scheme: scheme, Page: view}
 	f.Switch = s.switcher(c, name, view)
 	if slices.Contains(referenced, name) {
 		f.Ref = s.reference(c)

@@ -38,6 +38,7 @@ type visit struct {
 	cause    error       // the error behind it, for the log
 	issued   idp.Deliver // what the answer hands over, for the log
 	language *language   // of the page
+	preview  *preview    // the page is for looking at alone; nil: it is what it is
 	status   int         // what the log says where nothing was sent
 
 	site    *site // the address that it came to

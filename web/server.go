@@ -209,6 +209,7 @@ type Server struct {
 	pages       *pages // of the default language, for what is the same in all
 	assets      Assets
 	console     *console // nil: there is none
+	product     string   // what people sign in to, as the branding names it
 	echo        *echo.Echo
 	routed      map[string]bool // patterns of the routes
 }
@@ -283,6 +284,7 @@ func New(o Options) (*Server, error) {
 		return nil, err
 	}
 	brand := o.Branding.withDefaults()
+	s.product = brand.ProductName
 	if s.assets, err = loadAssets(brand); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,8 @@ import (
 func (k *Console) settingsRoutes() []route {
 	return []route{
 		get("/admin/settings", idp.Viewer, k.settings),
+		get(brandingPath, idp.Viewer, k.branding),
+		get(brandingPath+"/:page", idp.Viewer, k.brandedPage),
 	}
 }
 

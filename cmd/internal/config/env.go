@@ -136,7 +136,7 @@ func ResolvePaths(cfg *Config, folder string) {
 		&cfg.DataDir, &cfg.StateDir, &cfg.Store.DSNFile, &cfg.SecretKeyFile, &cfg.PKCS11.PINFile, &cfg.TLS.Cert, &cfg.TLS.Key,
 		&cfg.Directory.CAFile, &cfg.ConstantContact.CAFile,
 		&cfg.Directory.BindPasswordFile, &cfg.ConstantContact.PartnerSecretFile, &cfg.ConstantContact.APIKeyFile,
-		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo, &cfg.Audit.Sink,
+		&cfg.ConstantContact.Webhook.SecretFile, &cfg.Branding.Logo, &cfg.Branding.LogoDark, &cfg.Audit.Sink,
 		&cfg.Tracing.HeadersFile, &cfg.Tracing.CAFile,
 		&cfg.Notices.CAFile, &cfg.Notices.SMTP.PasswordFile,
 	} {

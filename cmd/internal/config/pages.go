@@ -125,10 +125,22 @@ type Branding struct {
 	// Example: /etc/ssobridge/logo.svg
 	Logo string `yaml:"logo"`
 
+	// The picture for people whose browser wants dark pages, beside logo. Without it,
+	// logo stands on white there.
+	// Default none.
+	// Example: /etc/ssobridge/logo-dark.svg
+	LogoDark string `yaml:"logo_dark"`
+
 	// The colour of buttons and links: # and six hexadecimal digits.
 	// Default #1856ed.
 	// Example: "#1856ed"
 	Color string `yaml:"color"`
+
+	// The ground of light pages, around the card with the form: # and six hexadecimal
+	// digits. Text on it is black or white, whichever reads better.
+	// Default none: that of the pages.
+	// Example: "#eef2ff"
+	Background string `yaml:"background"`
 
 	// Where people find help: https, or mailto.
 	// Default none.
@@ -146,10 +158,21 @@ func checkPages(c *Config, f *faults) {
 	if n := utf8.RuneCountInString(b.Name); n < 1 || n > 80 {
 		f.add("branding.name", fmt.Sprintf("has %d characters", n), "write 1 to 80")
 	}
-	if b.Logo != "" {
-		if _, _, err := ReadLogo(b.Logo); err != nil {
-			f.add("branding.logo", "can't be used: "+err.Error(), "give a PNG, JPEG, WebP or SVG file of at most 256 KiB")
+	for _, logo := range []struct{ key, file string }{{"logo", b.Logo}, {"logo_dark", b.LogoDark}} {
+		if logo.file == "" {
+			continue
 		}
+		if _, _, err := ReadLogo(logo.file); err != nil {
+			f.add("branding."+logo.key, "can't be used: "+err.Error(),
+				"give a PNG, JPEG, WebP or SVG file of at most 256 KiB")
+		}
+	}
+	if b.LogoDark != "" && b.Logo == "" {
+		f.add("branding.logo_dark", "stands without branding.logo", "give a picture for light pages too")
+	}
+	if b.Background != "" && !colorPattern.MatchString(b.Background) {
+		f.add("branding.background", plaintext.Quote(b.Background)+" is not a colour",
+			`write # and six hexadecimal digits, in quotes: "#eef2ff"`)
 	}
 	if !colorPattern.MatchString(b.Color) {
 		f.add("branding.color", plaintext.Quote(b.Color)+" is not a colour",

@@ -7,6 +7,7 @@ var pageTests = map[string]func(*testing.T){
 	"Accounts":        TestConsoleAccounts,
 	"Audit":           TestConsoleAudit,
 	"BaselessPattern": TestConsoleBaselessPattern,
+	"Branding":        TestConsoleBranding,
 	"ChangedData":     TestChangedDataIsAManualTask,
 	"GroupBase":       TestConsoleGroupBase,
 	"Host":            TestBrowserConsoleHost,

@@ -183,7 +183,8 @@ func comparesSides(t *testing.T, c *client, w *world) {
 		t.Errorf("metadata of another service provider: %d\n%s", p.Status, p.text())
 	}
 	shown := c.submitForm(p, page, "pasted", otherWiki(t)).says("Responses go to (ACS)",
-		"Removed https://wiki.example.test/acs", "Added https://wiki.example.test/new/acs", "Added sp", "Fingerprint (SHA-256)",
+		"Removed https://wiki.example.test/acs",
+		"Added https://wiki.example.test/new/acs", "Added sp", "Fingerprint (SHA-256)",
 		"Approve changes")
 	if strings.Contains(w.command(t, "sp", "show", wiki), "new/acs") {
 		t.Error("saved before it was seen")

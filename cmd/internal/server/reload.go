@@ -62,7 +62,7 @@ func (p *App) reloadWhenAsked(ctx context.Context, r reloads) error {
 func (p *App) reload(cfg config.Config, r reloads) (done, restart []string, err error) {
 	// Of the other keys nothing is taken over, so that what runs is what one start has read.
 	next := p.Config
-	next.Branding.Logo = cfg.Branding.Logo
+	next.Branding.Logo, next.Branding.LogoDark = cfg.Branding.Logo, cfg.Branding.LogoDark
 	next.ConstantContact.APIKey = cfg.ConstantContact.APIKey
 	next.ConstantContact.Webhook.Secret = cfg.ConstantContact.Webhook.Secret
 	pages, err := r.again(next)
@@ -76,7 +76,7 @@ func (p *App) reload(cfg config.Config, r reloads) (done, restart []string, err 
 	p.Directory.SetBindPassword(string(cfg.Directory.BindPassword))
 	p.Tokens.SetSecret(string(cfg.ConstantContact.PartnerSecret))
 	p.Client.SetAPIKey(string(cfg.ConstantContact.APIKey))
-	done = []string{"branding.logo", "directory.bind_password", "constant_contact.partner_secret",
+	done = []string{"branding.logo", "branding.logo_dark", "directory.bind_password", "constant_contact.partner_secret",
 		"constant_contact.api_key", "constant_contact.webhook.secret"}
 	if r.certificate != nil {
 		r.certificate.readAgain()

@@ -277,13 +277,9 @@ func (p *App) pages(cfg config.Config, figures *metrics, started, stopping <-cha
 			return errors.New("the program is starting: it asks the directory for the groups that the settings name")
 		}
 	}
-	b := cfg.Branding
-	branding := web.Branding{Name: b.Name, Color: b.Color, HelpURL: b.HelpURL, ForgotPasswordURL: b.ForgottenPasswordURL}
-	if b.Logo != "" {
-		var err error
-		if branding.Logo, branding.LogoType, err = config.ReadLogo(b.Logo); err != nil {
-			return nil, fmt.Errorf("read branding.logo %s: %w", b.Logo, err)
-		}
+	branding, err := brandingOf(cfg.Branding)
+	if err != nil {
+		return nil, err
 	}
 	var former [][]byte
 	for _, id := range p.Sealer.KeyIDs()[1:] {
@@ -499,4 +495,27 @@ func (p *App) countFigures(ctx context.Context) error {
 		return err
 	}
 	return p.Store.Statistics().Count(ctx, b.Used)
+}
+
+// brandingOf reads the pictures that the configuration names.
+func brandingOf(b config.Branding) (web.Branding, error) {
+	branding := web.Branding{Name: b.Name, Color: b.Color, Background: b.Background, HelpURL: b.HelpURL,
+		ForgotPasswordURL: b.ForgottenPasswordURL}
+	for _, logo := range []struct {
+		key, file string
+		data      *[]byte
+		kind      *string
+	}{
+		{"branding.logo", b.Logo, &branding.Logo, &branding.LogoType},
+		{"branding.logo_dark", b.LogoDark, &branding.LogoDark, &branding.LogoDarkType},
+	} {
+		if logo.file == "" {
+			continue
+		}
+		var err error
+		if *logo.data, *logo.kind, err = config.ReadLogo(logo.file); err != nil {
+			return branding, fmt.Errorf("read %s %s: %w", logo.key, logo.file, err)
+		}
+	}
+	return branding, nil
 }
