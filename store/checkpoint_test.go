@@ -97,9 +97,10 @@ func TestCheckpoints(t *testing.T) { // row COST-33
 		write(t, db, 40)
 		must(t, <-done)
 		sound(t, copied)
-		// What a process leaves that is killed: file and log, as they are.
+		// What a process leaves that is killed: file and log. The log first: what is copied from it into the file meanwhile
+		// stands in both then.
 		left := filepath.Join(t.TempDir(), "left")
-		for _, suffix := range []string{"", "-wal"} {
+		for _, suffix := range []string{"-wal", ""} {
 			data, err := os.ReadFile(path + suffix)
 			must(t, err)
 			must(t, os.WriteFile(left+suffix, data, 0o600))
