@@ -7,6 +7,7 @@
 # make release-lock  the Debian packages of the image as the mirror has them now, into cmd/internal/release/debian.lock
 # make demo     the bridge, a sandbox and a sample directory on this machine
 # make bench    measures against the targets, writes docs/benchmarks.md, fails where one is missed; see docs/testing.md
+#                  BENCHFLAGS="--parts launch --seconds 1 --report-only" measures a part, and writes nothing
 # make bench-history  the same over an empty and a large store, into docs/benchmarks-history.md
 # make translations  what translators still have to do in each language; LANGUAGE=de lists what a new one needs
 # make build    the program, in the file ssobridge
@@ -38,6 +39,9 @@ PACKAGES      ?= ./store ./cmd/internal/e2e ./idp ./provisioning ./...
 TESTDIR       ?= $(shell .ci/testdir)
 check gotest fuzz acceptance: export TMPDIR = $(TESTDIR)
 
+# A module of its own: what measures the program is no part of it.
+BENCHMODULE   := cmd/internal/bench
+
 # The names of the tests of make acceptance. make check and make test leave them out (see internal/testkind).
 ACCEPTANCE    := ^Test(Acceptance|Crowd)
 
@@ -46,6 +50,7 @@ ACCEPTANCE    := ^Test(Acceptance|Crowd)
 # PostgreSQL is left out too: SSOBRIDGE_TEST_POSTGRES is empty.
 check: lint
 	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_RUN=check SSOBRIDGE_TEST_POSTGRES= $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
+	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_RUN=check $(GO) test -C $(BENCHMODULE) -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' ./...
 
 test: install lint vet vuln fuzz gotest
 
@@ -55,9 +60,11 @@ install:
 lint:
 	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool golangci-lint "$(GOLANGCI)"
 	.tools/golangci-lint run ./...
+	cd $(BENCHMODULE) && $(CURDIR)/.tools/golangci-lint run ./...
 
 vet:
 	$(GO) vet ./...
+	$(GO) vet -C $(BENCHMODULE) ./...
 
 vuln:
 	@GO="$(GO)" INSTALL="$(INSTALL)" .ci/tool govulncheck "$(GOVULNCHECK)"
@@ -67,6 +74,7 @@ vuln:
 # The tests of the store also run on a PostgreSQL that they start themselves.
 gotest: release-tools
 	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_RUN= SSOBRIDGE_TEST_POSTGRES=start $(GO) test -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' $(PACKAGES)
+	GORACE=atexit_sleep_ms=0 SSOBRIDGE_TEST_RUN= $(GO) test -C $(BENCHMODULE) -race $(TESTFLAGS) -skip '$(ACCEPTANCE)' ./...
 
 # End-to-end tests of thousands of people run without the race detector, which would slow these people down: the program
 # runs without it there anyway. The rest of make acceptance starts other programs and waits for them.
@@ -81,8 +89,8 @@ fuzz:
 BENCH := .tools/bench
 bench bench-history:
 	@mkdir -p .tools
-	$(GO) build -o $(BENCH) ./cmd/internal/bench
-	$(BENCH) $(if $(filter bench-history,$@),--parts history)
+	$(GO) build -C $(BENCHMODULE) -o $(CURDIR)/$(BENCH) .
+	$(BENCH) $(if $(filter bench-history,$@),--parts history) $(BENCHFLAGS)
 
 # No flags: with others than make demo and go run have, SQLite's one file would be compiled again, which takes a minute.
 build:

@@ -62,7 +62,7 @@ var allowed = map[string][]string{
 // pretended are the packages that no product code may link: they imitate what is
 // outside, or serve tests, benchmarks, scans and releases.
 var pretended = []string{
-	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/bench", "cmd/internal/e2e",
+	"cmd/demo", "cmd/sandbox", "cmd/internal/sample", "cmd/internal/e2e",
 	"cmd/internal/vuln", "cmd/internal/release", "cmd/internal/translations", "cmd/internal/documents",
 	"partnerapi/sandbox", "store/storetest", "idp/directory/directorytest", "internal/testkind",
 	"internal/plainenglish",

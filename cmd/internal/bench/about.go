@@ -84,7 +84,7 @@ func commit(ctx context.Context) string {
 
 // writeReport keeps the report in a file of the source. It is written beside it first, so that no half of one is left.
 func (b *bench) writeReport(ctx context.Context, file string, about []string) error {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}").Output()
+	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "ssobridge").Output()
 	if err != nil {
 		return fmt.Errorf("find the source to write %s: %w", file, err)
 	}

@@ -1,9 +1,11 @@
 // Command bench measures the bridge against the figures that it has to reach, and
 // prints them side by side:
 //
-//	go run ./cmd/internal/bench
-//	go run ./cmd/internal/bench --parts launch,fresh --seconds 1 --report-only
-//	go run ./cmd/internal/bench --parts history
+//	make bench
+//	make bench BENCHFLAGS="--parts launch,fresh --seconds 1 --report-only"
+//	make bench-history
+//
+// It is a module of its own: what measures the program is no part of it.
 //
 // Everything is real: the program ssobridge as a process of its own, set up by its own
 // commands, on SQLite with synchronous FULL, over HTTP on loopback; an OpenLDAP server
