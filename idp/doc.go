@@ -26,4 +26,17 @@
 // It must never write to an http.ResponseWriter, send a Response to an address
 // that is not registered for its service provider, or let a check that could
 // not run pass as one that succeeded.
+//
+// Where to look, by topic:
+//
+//   - the way of a sign-in: sso and launch begin it, proceed is its list of steps, target* say what differs between a
+//     service provider, the console and a person's own pages, buildresponse delivers
+//   - login: login, throttle and turns (limits of guesses), answertime (known and unknown logins answer alike),
+//     passwordchange
+//   - second factors: factor*, invite; how one is checked is in idp/mfa
+//   - people from elsewhere: signedlaunch, signedlogout, openid, upstream, sources
+//   - sessions and logout: session, ownsessions, logout*
+//   - service providers: settings, settinglists, checkprovider, metadata
+//   - what a refusal says: reasons (the words), reasontexts (cause, fix and act of each), references, trace, footprints
+//   - bounds of the machine: slots, waits, quiet
 package idp

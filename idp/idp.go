@@ -52,10 +52,9 @@ const (
 	defaultPerAddress = 1000
 	defaultTotal      = 20000
 
-	// A pending sign-in is also the replay record of its request. A request is
-	// accepted from 5 minutes before to 5 minutes after its IssueInstant, so its
-	// record must outlive 10 minutes.
-	leastSignInLife = 15 * time.Minute
+	// A pending sign-in is also the replay record of its request, which is taken for one
+	// window to either side of its IssueInstant: the record must outlive both.
+	leastSignInLife = 2*saml.RequestWindow + 5*time.Minute
 )
 
 // What a RelayState of a service provider may have in bytes.

@@ -12,4 +12,14 @@
 // and no second, different user is created by itself.
 //
 // SAML, pages and sessions are left to the callers, the wire to partnerapi, SQL to store.
+//
+// Where to look, by topic:
+//
+//   - the gate: decide, decision, wait, access
+//   - the worker: worker, attempt (one call), verdict and outcome (what its answer means), retry (when it is tried again),
+//     breaker, capacity
+//   - mappings: mapping*, nested, baseless; the rules themselves are in provisioning/mapping
+//   - plans: plan*, apply
+//   - users that are there already: knownusers, adopt*, import, moves, changeddata
+//   - client accounts: account*, selfservice, webhooks
 package provisioning

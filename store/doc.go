@@ -12,4 +12,17 @@
 // the zero time is kept as 0. Secrets are hashed or sealed by the caller: this
 // package never sees a password, a session token or a private key in clear, and
 // none of its errors carries a stored value.
+//
+// Where to look, by topic:
+//
+//   - the database itself: db, engine, sqlite*, postgres*, group (commits of several writers in one), checkpoint (of the
+//     write-ahead log), migrate, shape, statistics, lock, copy*
+//   - sign-ins: signins, sessions, participations, logouts, tries, throttle and guesses (what is counted before a
+//     password or a code is checked)
+//   - people: people, epochs, factor*, secondfactors, nameids, departures, forget, source*
+//   - the ledger of SSO users: ledger, queue, leases, users; budget and budgetrate (calls that are left, and how fast)
+//   - plans: plan*; client accounts: account*, selforder*
+//   - configuration: providers, mappings, keys, secretkeys, factorpolicies, apitokens, notice*
+//   - audit: audit* ; traces: traces, tracequeue, captures
+//   - after a restore: revocations (what the journal holds), replay (how it is done again), restore, movelost
 package store

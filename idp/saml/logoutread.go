@@ -16,9 +16,6 @@ const maxAskedIndexes = 1000
 // maxNameID bounds the NameID of a LogoutRequest, in bytes: one has at most 256 characters (saml-core 8.3.7).
 const maxNameID = 4 * 256
 
-// RequestWindow is how far a message's IssueInstant may lie from its arrival, to either side (row REQ-07).
-const RequestWindow = 5 * time.Minute
-
 // unpackLogout reads a LogoutRequest or LogoutResponse out of the parameters of
 // either binding. Nothing of root is to be trusted yet.
 func unpackLogout(encoded, method string, relayState int) (m message, root *etree.Element, bad *Fault) {

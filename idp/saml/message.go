@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/beevik/etree"
@@ -24,6 +25,9 @@ const (
 	maxBody  = 512 << 10
 	MaxXML   = 256 << 10 // of a message that is unpacked
 )
+
+// RequestWindow is how far a message's IssueInstant may lie from its arrival, to either side (row REQ-07).
+const RequestWindow = 5 * time.Minute
 
 // message is a SAML message as its binding carried it.
 type message struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"os/user"
 	"slices"
@@ -18,15 +17,6 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/store"
 	"ssobridge/web/admin"
-)
-
-// Exit codes of the program.
-const (
-	exitOK     = 0 // done; for check: no step failed
-	exitFailed = 1 // it could not be done, or a step of check failed
-	exitUsage  = 2 // bad input: arguments, configuration, a file that was given
-
-	exitDiffers = 3 // there are differences, of commands that compare
 )
 
 // grammar is the command line.
@@ -93,19 +83,6 @@ type invocation struct {
 	opened         *server.App      // for the command that has taken it; nil: it needs none
 	unopened       error            // why it could not be opened
 }
-
-// commandError is an error with the next step for the person at the keyboard.
-type commandError struct {
-	err  error
-	hint string
-	code int
-}
-
-func (e *commandError) Error() string { return e.err.Error() }
-func (e *commandError) Unwrap() error { return e.err }
-
-func badInput(err error, hint string) error { return &commandError{err, hint, exitUsage} }
-func failed(err error, hint string) error   { return &commandError{err, hint, exitFailed} }
 
 // logEnd is how long the last lines of a log may take.
 const logEnd = 2 * time.Second
@@ -189,53 +166,6 @@ func (s *invocation) run(args []string) (err error) {
 	}
 	return err
 }
-
-// classify gives an error its exit code, in this one place (kong has codes of its own).
-func classify(err error) (code int, hint string) {
-	var (
-		command *commandError
-		fault   *config.Error
-		refused *admin.Error
-	)
-	switch {
-	case errors.As(err, &command):
-		return command.code, command.hint
-	case errors.As(err, &fault):
-		return exitUsage, "docs/configuration.md explains every key; nothing was changed"
-	case errors.As(err, &refused):
-		return refusalCode(refused), refusalHints(refused)
-	}
-	if errors.Is(err, store.ErrInsecure) {
-		return exitUsage, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the " +
-			"way, set store.insecure: true"
-	}
-	if errors.Is(err, store.ErrNoStore) {
-		return exitUsage, noStoreHint
-	}
-	if errors.Is(err, store.ErrDevelopment) {
-		return exitFailed, "put a backup of a release in its place: ssobridge restore FILE; or keep this one away and make " +
-			"a new one by ssobridge init"
-	}
-	if errors.Is(err, store.ErrTwoNames) {
-		return exitFailed, "SQLite keeps a log for each name, so that programs which use two of them destroy the database: " +
-			"remove the other name (rm, once nothing uses it), and make copies by ssobridge backup"
-	}
-	if fixes := fieldFixes(err); len(fixes) > 0 {
-		return exitUsage, strings.Join(fixes, "\nhint: ")
-	}
-	switch {
-	case errors.Is(err, context.Canceled):
-		return exitFailed, "it was interrupted"
-	case errors.Is(err, fs.ErrPermission):
-		return exitFailed, "run the command as the bridge's user, such as sudo -u ssobridge ssobridge check"
-	}
-	return exitFailed, ""
-}
-
-// noStoreHint says what to do where a store should be and is none.
-const noStoreHint = "where did the database go? Look for the disk, volume or server that held it, compare data_dir " +
-	"and store.dsn, or put a backup in its place: ssobridge restore FILE. A new installation makes it once: ssobridge init, " +
-	"or ssobridge serve --create"
 
 func lookup(environ []string, name string) string {
 	i := slices.IndexFunc(environ, func(e string) bool { return strings.HasPrefix(e, name+"=") })
