@@ -210,9 +210,13 @@ func readHolders(text string, armoured bool) (all []*x509.Certificate, err error
 	return all, nil
 }
 
+// escapedEnds are line ends as JSON and variables write them, of which some products make their metadata.
+var escapedEnds = strings.NewReplacer(`\r`, "", `\n`, "")
+
 // decodeBase64 decodes base64 with white space anywhere, of either alphabet, with or without its padding; and several
 // one after the other, each with its own padding.
 func decodeBase64(text string) ([]byte, error) {
+	text = escapedEnds.Replace(text)
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return r <= ' ' || r == '\u00a0' || r == '\u200b' || r == '\ufeff' // blanks that a page or a file put in
 	}), "")

@@ -115,6 +115,8 @@ func TestReadHolders(t *testing.T) {
 		{"without padding", strings.TrimRight(b64(two.Raw), "="), 1},
 		{"of the other alphabet", base64.URLEncoding.EncodeToString(one.Raw), 1},
 		{"with blanks of a page", b64(one.Raw)[:40] + "\u00a0\u200b" + b64(one.Raw)[40:], 1},
+		{"with line ends of JSON", strings.Join(strings.SplitAfter(b64(one.Raw), "A"), `\r\n`), 1},
+		{"PEM with line ends of JSON", strings.ReplaceAll(pemOf(one), "\n", `\n`), 1},
 		{"PEM", pemOf(one), 1},
 		{"PEM of Windows", strings.ReplaceAll(pemOf(one), "\n", "\r\n"), 1},
 		{"PEM in one line", flat(one), 1},

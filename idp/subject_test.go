@@ -39,7 +39,10 @@ func TestREQ19(t *testing.T) {
 		{"other SPNameQualifier", nameID(` SPNameQualifier="`+ctct+`"`, alicesID), page, "UnknownPrincipal"},
 		{"encrypted", `<saml:Subject><saml:EncryptedID/></saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"base id", `<saml:Subject><saml:BaseID/></saml:Subject>`, atOnce, "RequestUnsupported"},
-		{"empty", `<saml:Subject/>`, atOnce, "RequestUnsupported"},
+		{"empty", `<saml:Subject/>`, answered, ""},
+		{"empty NameID", `<saml:Subject><saml:NameID/></saml:Subject>`, answered, ""},
+		{"NameID of blanks", nameID("", " \n "), answered, ""},
+		{"confirmation alone", `<saml:Subject><saml:SubjectConfirmation/></saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"with a confirmation", `<saml:Subject><saml:NameID>` + alicesID +
 			`</saml:NameID><saml:SubjectConfirmation/></saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"two", `<saml:Subject><saml:NameID>` + alicesID + `</saml:NameID><saml:NameID>x</saml:NameID></saml:Subject>`,

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"math/big"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -348,5 +349,46 @@ func TestREQ10Responses(t *testing.T) {
 	if _, bad := idp.VerifyQuery(renamed, "SAMLRequest", certificates, false); bad == nil ||
 		bad.Reason != idp.ReasonBadSignature {
 		t.Errorf("renamed: %+v", bad)
+	}
+}
+
+// REAL-05: how the value of a signature is written in a query is covered by no signature, and taken as the message is;
+// what it does not verify stays refused.
+func TestSignatureValueInQueries(t *testing.T) {
+	key := readKey(t, "sp-rsa")
+	encoded := func(change func(string) string) func(string) string {
+		return func(s string) string {
+			plain, err := url.QueryUnescape(s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return url.QueryEscape(change(plain))
+		}
+	}
+	for name, c := range map[string]struct {
+		change func(string) string // of the signature's value, URL-encoded
+		want   string              // "": it is taken
+	}{
+		"a + that nobody escaped": {func(s string) string { return strings.ReplaceAll(s, "%2B", "+") }, ""},
+		"without padding":         {encoded(func(s string) string { return strings.TrimRight(s, "=") }), ""},
+		"lines":                   {encoded(func(s string) string { return s[:76] + "\r\n" + s[76:] + "\n" }), ""},
+		"the URL's alphabet":      {strings.NewReplacer("%2B", "-", "%2F", "_").Replace, ""},
+		"another character":       {encoded(func(s string) string { return s[:8] + "!" + s[8:] }), "signature_parameters"},
+		"another value":           {encoded(func(s string) string { return "AAAAAAAA" + s[8:] }), idp.ReasonBadSignature},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t, "rsa-2048", nil)
+			f.put(t, signingSP(key.Certificate))
+			var text, value string
+			for !strings.Contains(value, "%2B") || !strings.Contains(value, "%2F") { // until there is one to spoil
+				text, value, _ = strings.Cut(query{key: key}.sign(t, newRequest(signs).xml()), "&Signature=")
+			}
+			a, err := f.SSO(context.Background(), get(text+"&Signature="+c.change(value)), visitor("b"))
+			if c.want == "" {
+				must[idp.GoOn](t, a, err)
+			} else if got := must[idp.Refusal](t, a, err); got.Reason != c.want {
+				t.Errorf("got %s, want %s", got.Reason, c.want)
+			}
+		})
 	}
 }

@@ -253,6 +253,23 @@ func TestPeerLayout(t *testing.T) {
 				`urn:oasis:names:tc:SAML:2.0:protocol"`)},
 		{name: "one xml:id twice", document: strings.Replace(peerPlain, peerRole,
 			`<md:Extensions xml:id="a"><x xmlns="urn:x" xml:id="a"/></md:Extensions>`+peerRole, 1)},
+		{name: "an empty format", document: strings.Replace(peerPlain, peerTail, "<md:NameIDFormat/>"+peerTail, 1)},
+		{name: "a service of unknown type beside it", document: strings.Replace(peerPlain, peerRole,
+			`<md:RoleDescriptor xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" `+
+				`xmlns:fed="http://docs.oasis-open.org/wsfed/federation/200706" xsi:type="fed:SecurityTokenServiceType" `+
+				`protocolSupportEnumeration="http://docs.oasis-open.org/wsfed/federation/200706"><fed:TokenTypesOffered/>`+
+				`</md:RoleDescriptor>`+peerRole, 1)},
+		{name: "booleans of .NET", document: strings.Replace(peerPlain, "<md:SPSSODescriptor",
+			`<md:SPSSODescriptor AuthnRequestsSigned="False" WantAssertionsSigned="True"`, 1)},
+		{name: "a time as Java prints it", document: strings.Replace(peerPlain, "<md:SPSSODescriptor",
+			`<md:SPSSODescriptor validUntil="2027-11-29T12:00Z"`, 1)},
+		{name: "a host in letters of its own", document: strings.Replace(peerPlain, "sp.example.org/acs",
+			"büro.example.org/acs", 1), refused: "such as xn--", line: 1},
+		{name: "a port beyond all", document: strings.Replace(peerPlain, "sp.example.org/acs", "sp.example.org:99999/acs", 1),
+			refused: "its port is no number from 1 to 65535", line: 1},
+		{name: "JSON", document: `{"metadata": "<md:EntityDescriptor/>"}`, refused: "it is no XML", line: 1},
+		{name: "an address", document: "https://sp.example.org/saml\n", refused: "it is no XML", line: 1},
+		{name: "compressed", document: "\x1f\x8b\x08\x00\x00", refused: "it is no XML", line: 1},
 		{name: "a format with blanks", document: strings.Replace(peerPlain, peerTail,
 			"<md:NameIDFormat>\n urn:oasis:names:tc:SAML:2.0:nameid-format:persistent \n</md:NameIDFormat>"+peerTail, 1)},
 		{name: "one ID twice", refused: "one ID is used twice", line: 1, document: strings.Replace(peerPlain, peerRole,

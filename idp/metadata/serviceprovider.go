@@ -275,7 +275,10 @@ var formatTemplates = map[string]string{
 // nameIDs chooses among the formats that the service provider names: the first
 // that can be issued by whichever URI, persistent where it names none, and transient where it names nothing else.
 func (e *spEntity) nameIDs(role *etree.Element) {
-	all := saml.Children(role, saml.NSMetadata, "NameIDFormat")
+	all := slices.DeleteFunc(saml.Children(role, saml.NSMetadata, "NameIDFormat"), func(el *etree.Element) bool {
+		text, err := saml.TextOf(el)
+		return err == nil && text == "" // names nothing
+	})
 	transient := len(all) > 0
 	for _, el := range all {
 		format, err := saml.TextOf(el)

@@ -143,6 +143,9 @@ func (e *entityReader) fault(fix, format string, args ...any) error {
 	return newFault(e.line, fix, format, args...)
 }
 
+// whichFile is what to do about a document that is something else.
+const whichFile = "give the file that the service provider calls its SAML 2.0 metadata"
+
 func (e *entityReader) read() (*entity, error) {
 	e.first = true
 	for {
@@ -198,6 +201,8 @@ func (e *entityReader) broken(err error) error {
 	case errors.As(err, &syntax) && strings.Contains(syntax.Msg, "UTF-8"):
 		return newFault(syntax.Line, "save it as UTF-8, or let its declaration name the encoding", "it is not well-formed "+
 			"XML: %.200s", syntax.Msg)
+	case errors.As(err, &syntax) && !e.rooted && !e.declared:
+		return newFault(syntax.Line, whichFile, "it is no XML: %.200s", syntax.Msg)
 	case errors.As(err, &syntax):
 		return newFault(syntax.Line, "", "it is not well-formed XML: %.200s", syntax.Msg)
 	case strings.Contains(err.Error(), "encoding"): // encoding/xml has no type for it
@@ -231,7 +236,7 @@ func (e *entityReader) start(t xml.StartElement) error {
 			return err
 		}
 	case !e.rooted:
-		return e.fault("give the file that the service provider calls its SAML 2.0 metadata",
+		return e.fault(whichFile,
 			"the root element is %.60q, not md:EntityDescriptor", t.Name.Local)
 	}
 	signature := namespace == saml.NSSignature && t.Name.Local == "Signature"
@@ -379,6 +384,9 @@ func (e *entityReader) end(t xml.EndElement) error {
 func (e *entityReader) text(data []byte) error {
 	if len(e.path) == 0 {
 		if strings.Trim(string(data), " \t\r\n\ufeff") != "" { // a mark that was put in twice is blank too
+			if !e.rooted && !e.declared {
+				return e.fault(whichFile, "it is no XML: text stands beside the root element")
+			}
 			return e.fault("", "text stands beside the root element")
 		}
 		return nil

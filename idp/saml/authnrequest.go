@@ -280,6 +280,9 @@ func checkIssuerFormat(el *etree.Element) error {
 // must not stand there (saml-profiles 4.1.4.1).
 func (r *AuthnRequest) readSubject(el *etree.Element) error {
 	parts := el.ChildElements()
+	if len(parts) == 0 {
+		return nil // without an identifier it is whoever comes with the request (saml-core 3.4.1)
+	}
 	if len(parts) != 1 || !Is(parts[0], NSAssertion, "NameID") {
 		r.NoNameID = true
 		return nil
@@ -289,7 +292,7 @@ func (r *AuthnRequest) readSubject(el *etree.Element) error {
 	case err != nil:
 		return err
 	case value == "":
-		return errors.New("the Subject's NameID is empty")
+		return nil // a field for the login that was left empty names nobody
 	}
 	s := &Subject{NameID: value, Format: Format(ValueOf(parts[0], "Format"))}
 	s.NameQualifier, _ = AttributeOf(parts[0], "NameQualifier")
@@ -333,7 +336,7 @@ func (r *AuthnRequest) readContext(el *etree.Element) error {
 			if anyClass.MatchString(value) {
 				anything = anything || c.Comparison != "better"
 			} else if value != "" {
-				c.Classes = append(c.Classes, value)
+				c.Classes = append(c.Classes, class(value))
 			}
 		case Is(child, NSAssertion, "AuthnContextDeclRef"):
 			c.Declarations = c.Declarations || value != ""

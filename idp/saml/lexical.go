@@ -1,6 +1,7 @@
 package saml
 
 import (
+	"cmp"
 	"errors"
 	"net/url"
 	"regexp"
@@ -36,9 +37,11 @@ func BooleanOf(el *etree.Element, name string) (value, ok bool, err error) {
 	return false, true, errors.New(name + " is neither true nor false")
 }
 
-// dateTime is an xs:dateTime, also with small letters, a blank for the T, and an offset without its colon or minutes.
-var dateTime = regexp.MustCompile(
-	`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)([.,]\d{1,40})?(?:([Zz])|([+-]\d\d)(?::?(\d\d))?)?$`)
+// dateTime is an xs:dateTime, also with small letters, a blank for the T or before the offset, an offset without its
+// colon or minutes, UTC for Z, and as Java prints a time: without seconds that are zero, and with a zone behind an
+// offset.
+var dateTime = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?([.,]\d{1,40})?` +
+	`(?: ?(?:([Zz]|UTC|GMT)|([+-]\d\d)(?::?(\d\d))?)(?:\[[A-Za-z0-9/_+-]{1,40}\])?)?$`)
 
 // DateTime reads an xs:dateTime. SAML's are in UTC (saml-core 1.3.3); an offset
 // is understood nonetheless, and none at all means UTC.
@@ -49,13 +52,13 @@ func DateTime(s string) (time.Time, error) {
 		return time.Time{}, errors.New("IssueInstant is missing or no xs:dateTime")
 	}
 	offset := "Z"
-	if hours, minutes := m[5], m[6]; hours != "" {
+	if hours, minutes := m[6], m[7]; hours != "" {
 		offset = hours + ":" + minutes
 		if minutes == "" {
 			offset += "00"
 		}
 	}
-	t, err := time.Parse(time.RFC3339Nano, m[1]+"T"+m[2]+strings.Replace(m[3], ",", ".", 1)+offset)
+	t, err := time.Parse(time.RFC3339Nano, m[1]+"T"+m[2]+cmp.Or(m[3], ":00")+strings.Replace(m[4], ",", ".", 1)+offset)
 	if err != nil {
 		return time.Time{}, errors.New("IssueInstant is missing or no xs:dateTime")
 	}
@@ -104,6 +107,22 @@ func FormatWord(uri string) string {
 
 // anyClass matches the class "unspecified", which no version of SAML has a single URI for.
 var anyClass = regexp.MustCompile(`(?i)^urn:oasis:names:tc:SAML:(?:1\.0|1\.1|2\.0):(?:ac:classes|am):unspecified$`)
+
+// classes are the authentication context classes that we can be asked for by a password, by their URI in small letters.
+// SAML 1.1 has a URI of its own for a password.
+var classes = map[string]string{
+	strings.ToLower(ClassPassword):            ClassPassword,
+	strings.ToLower(ClassPasswordProtected):   ClassPasswordProtected,
+	"urn:oasis:names:tc:saml:1.0:am:password": ClassPassword,
+}
+
+// class is the URI of SAML 2.0 for a class, for whichever products write. Any other text stays as it is.
+func class(uri string) string {
+	if known, ok := classes[strings.ToLower(uri)]; ok {
+		return known
+	}
+	return uri
+}
 
 // SameAddress tells whether two addresses are one by RFC 3986 (6.2.2.1, 6.2.3): letter case of scheme and host, and
 // the scheme's own port, make no difference. Everything behind the host is compared byte for byte.

@@ -170,8 +170,8 @@ func unpack(encoded, method, name string, relayState int) (message, *Fault) {
 	if bad != nil {
 		return message{}, bad
 	}
-	if encoding, sent := values["SAMLEncoding"]; sent && encoding != "" &&
-		encoding != "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE" {
+	if encoding := strings.TrimSpace(values["SAMLEncoding"]); encoding != "" &&
+		!strings.EqualFold(encoding, "urn:oasis:names:tc:SAML:2.0:bindings:URL-Encoding:DEFLATE") {
 		// saml-bindings 3.4.4: an encoding that is not understood is not guessed at.
 		return message{}, BadRequest("SAMLEncoding is not DEFLATE",
 			"leave SAMLEncoding out, or use the DEFLATE encoding of saml-bindings 3.4.4.1")
@@ -265,8 +265,16 @@ func decoded(text, name string, packed bool) ([]byte, *Fault) {
 	var first *Fault
 	for _, text := range base64Texts(text) {
 		plain, bad := decodeText(text, name)
-		if bad == nil && packed {
+		switch {
+		case bad != nil:
+		case packed:
 			plain, bad = inflate(plain)
+		case !beginsXML(plain):
+			// node-saml compresses what it posts, too, unless its skipRequestCompression is set.
+			if inflated, fault := inflate(plain); fault == nil && beginsXML(inflated) ||
+				fault != nil && fault.Reason == ReasonTooLarge {
+				plain, bad = inflated, fault
+			}
 		}
 		if bad == nil {
 			_, err := inUTF8(plain)
@@ -280,6 +288,12 @@ func decoded(text, name string, packed bool) ([]byte, *Fault) {
 		}
 	}
 	return nil, first
+}
+
+// beginsXML reports whether a message begins as XML does in any encoding: with <, a mark or a zero byte.
+func beginsXML(plain []byte) bool {
+	start := bytes.TrimLeft(plain, " \t\r\n")
+	return len(start) == 0 || strings.IndexByte("<\xef\xfe\xff\x00", start[0]) >= 0
 }
 
 // base64Texts are what a base64 text with blanks inside can have been. Blanks at its ends and beside line ends, and

@@ -9,7 +9,6 @@ import (
 	_ "crypto/sha256"
 	_ "crypto/sha512"
 	"crypto/x509"
-	"encoding/base64"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -127,10 +126,14 @@ func VerifyQuery(rawQuery, message string, t Trust) (signed bool, bad *Fault) {
 	if err != nil {
 		return true, badParameters("Signature is not URL-encoded", "encode the parameters (saml-bindings 3.4.4.1)")
 	}
-	value, err := base64.StdEncoding.Strict().DecodeString(text)
-	if err != nil {
-		return true, badParameters("Signature is not base64",
-			"encode it with the standard alphabet, padded; in a URL, escape + as %2B")
+	var value []byte
+	for _, text := range base64Texts(text) { // no signature covers how it is written itself
+		if value, bad = decodeText(text, "Signature"); bad == nil {
+			break
+		}
+	}
+	if bad != nil {
+		return true, badParameters("Signature is not base64", bad.Fix)
 	}
 	if len(t.certificates) == 0 {
 		return true, noCertificate()

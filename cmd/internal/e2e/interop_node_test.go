@@ -87,11 +87,10 @@ func (n *nodeSP) validated(p *page) map[string]any {
 	return profile
 }
 
-// useBinding sets how node-saml sends its requests. By default it deflates what it
-// posts, which saml-bindings 3.5.4 does not know.
+// useBinding sets how node-saml sends its requests. What it posts it deflates by default, which saml-bindings 3.5.4 does
+// not know and we take.
 func useBinding(options map[string]any, binding string) {
 	options["authnRequestBinding"] = map[string]string{"redirect": "HTTP-Redirect", "post": "HTTP-POST"}[binding]
-	options["skipRequestCompression"] = binding == "post"
 }
 
 // begin sends node-saml's AuthnRequest by a browser.
