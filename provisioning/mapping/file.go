@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 
@@ -97,7 +99,8 @@ func ReadFile(data []byte) ([]Input, error) {
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, &InputError{Field: "file", Fault: "it is no file of mappings: " +
-			strings.TrimPrefix(err.Error(), "yaml: ")}
+			strings.TrimPrefix(err.Error(), "yaml: "),
+			Fix: "correct the YAML there, or on the line before; keys are indented by spaces, never by tabs"}
 	}
 	list := r.list(&doc)
 	var all []Input
@@ -168,7 +171,8 @@ func (r *fileReader) list(doc *yaml.Node) []*yaml.Node {
 		}
 	}
 	if list == nil && len(r.faults) > 0 {
-		return nil // a key that was mistyped
+		r.faults, r.more = r.faults[:1], 0 // a key that was mistyped, or the file is another one
+		return nil
 	}
 	if list == nil || list.Kind != yaml.SequenceNode {
 		r.fault(top.Line, noList, fix)
@@ -202,12 +206,14 @@ func (r *fileReader) input(item *yaml.Node) (in Input, ok bool) {
 			ok = false
 		}
 	}
+	item = plainNumbers(item)
 	err := item.Decode(&in)
 	wrong, typed := errors.AsType[*yaml.TypeError](err)
 	switch {
 	case typed:
 		for _, text := range wrong.Errors { // each begins with its line
-			r.fault(0, text, "")
+			text, fix := plainType(text)
+			r.fault(0, text, fix)
 		}
 		ok = false
 	case err != nil:
@@ -216,6 +222,51 @@ func (r *fileReader) input(item *yaml.Node) (in Input, ok bool) {
 	}
 	in.Line = line
 	return in, ok
+}
+
+// plainNumbers is a mapping whose priority is a number also where it stands in quotes, as programs write it.
+func plainNumbers(item *yaml.Node) *yaml.Node {
+	for i := 0; i+1 < len(item.Content); i += 2 {
+		value := item.Content[i+1]
+		if item.Content[i].Value != "priority" || value.Tag != "!!str" {
+			continue
+		}
+		if _, err := strconv.Atoi(value.Value); err != nil {
+			continue
+		}
+		number := *value
+		number.Tag, number.Style = "!!int", 0
+		bare := *item
+		bare.Content = slices.Clone(item.Content)
+		bare.Content[i+1] = &number
+		return &bare
+	}
+	return item
+}
+
+// wrongType is what the parser says of a value of another type.
+var wrongType = regexp.MustCompile("^(line [0-9]+: )cannot unmarshal !!([a-z]+)(?: `(.*)`)? into ([a-z0-9.]+)$")
+
+// plainType says it in words of the file.
+func plainType(text string) (fault, fix string) {
+	m := wrongType.FindStringSubmatch(text)
+	if m == nil {
+		return text, "write one plain value for each key"
+	}
+	got := fmt.Sprintf("%q", m[3])
+	switch m[2] {
+	case "seq":
+		got = "a list"
+	case "map":
+		got = "a section"
+	}
+	switch m[4] {
+	case "int":
+		return m[1] + got + " is not a whole number", "write digits alone, such as priority: 10"
+	case "bool":
+		return m[1] + got + " is neither true nor false", "write true or false"
+	}
+	return m[1] + got + " is not a text", "write one plain value for each key"
 }
 
 // resolved is what an alias stands for.

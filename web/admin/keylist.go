@@ -163,6 +163,8 @@ func (k Keys) Find(ctx context.Context, scope Scope, id string) (Key, error) {
 	if err != nil {
 		return Key{}, err
 	}
+	// A fingerprint is written with colons, and the id is its beginning.
+	id = strings.ReplaceAll(strings.TrimSpace(id), ":", "")
 	var found []Key
 	for _, key := range list.Keys {
 		switch {

@@ -199,6 +199,10 @@ func TestKeysRefuse(t *testing.T) {
 	if found, err := keys.Find(ctx, all, strings.ToUpper(first[:6])); err != nil || found.ID != first {
 		t.Errorf("by the first digits: %+v, %v", found, err)
 	}
+	fingerprint := " " + first[:2] + ":" + first[2:4] + ":" + first[4:6] + "\n"
+	if found, err := keys.Find(ctx, all, fingerprint); err != nil || found.ID != first {
+		t.Errorf("the beginning of a fingerprint: %v, %v", found, err)
+	}
 	_, err = keys.Find(ctx, all, first[:3])
 	refusedWith(t, "by too few digits", err, "key", admin.ListKeys)
 }

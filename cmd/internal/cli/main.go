@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os/user"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -107,6 +109,9 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 		return exitOK
 	}
 	code, hint := classify(err)
+	if odd := oddArgument(args); odd != "" && code == exitUsage {
+		hint = strings.TrimPrefix(hint+"\nhint: "+odd, "\nhint: ")
+	}
 	if s.json || slices.Contains(args, "--json") { // the second: they could not be parsed
 		if code != exitDiffers {
 			printErrorJSON(stderr, err, strings.ReplaceAll(hint, "\nhint: ", "\n"))
@@ -120,6 +125,26 @@ func Main(ctx context.Context, args, environ []string, stdin io.Reader, stdout, 
 		fmt.Fprintf(stderr, "hint: %s\n", hint)
 	}
 	return code
+}
+
+// noNumber is what kong says where it wants a number.
+var noNumber = regexp.MustCompile(`expected a valid (?:\d+ bit )?u?int but got `)
+
+// oddArgument says what a word processor or a web page has put into what was pasted to the command line; "": nothing.
+func oddArgument(args []string) string {
+	for i, arg := range args {
+		if strings.HasPrefix(arg, "–") || strings.HasPrefix(arg, "—") {
+			return plaintext.Quote(arg) + " begins with a long dash: options begin with two short ones, --"
+		}
+		if fault, fix := config.Odd(arg); fault != "" {
+			what := plaintext.Quote(arg)
+			if len(arg) > 60 || strings.Contains(arg, "=") && !strings.HasPrefix(args[max(i-1, 0)], "--group") {
+				what = fmt.Sprintf("argument %d", i+1) // it may be a secret
+			}
+			return what + " " + fault + ": " + fix
+		}
+	}
+	return ""
 }
 
 func (s *invocation) run(args []string) (err error) {
@@ -148,7 +173,7 @@ func (s *invocation) run(args []string) (err error) {
 		if errors.As(err, &parse) && parse.Context != nil && parse.Context.Selected() != nil {
 			hint = "see " + parse.Context.Selected().FullPath() + " --help"
 		}
-		return badInput(err, hint)
+		return badInput(errors.New(noNumber.ReplaceAllString(err.Error(), "want a whole number, got ")), hint)
 	}
 	s.config = config.File(g.Config, s.environ)
 	s.command = command.Command()

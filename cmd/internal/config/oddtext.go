@@ -39,6 +39,9 @@ func oddText(path, text string) (fault, fix string) {
 	return "", ""
 }
 
+// Odd says what copying has left in a text that was meant as a value or an id; "" where that is nothing.
+func Odd(text string) (fault, fix string) { return oddText("", text) }
+
 // oddRune is the first character of a text that nobody sees and that is no space.
 func oddRune(text string) (rune, bool) {
 	for _, r := range text {
