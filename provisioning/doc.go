@@ -16,8 +16,8 @@
 // Where to look, by topic:
 //
 //   - the gate: decide, decision, wait, access
-//   - the worker: worker, attempt (one call), verdict and outcome (what its answer means), retry (when it is tried again),
-//     breaker, capacity
+//   - the worker: worker, attempt (one call), outcome (what its answer means), retry (when it is tried again), breaker,
+//     capacity
 //   - mappings: mapping*, nested, baseless; the rules themselves are in provisioning/mapping
 //   - plans: plan*, apply
 //   - users that are there already: knownusers, adopt*, import, moves, changeddata
