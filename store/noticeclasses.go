@@ -28,6 +28,7 @@ const (
 	NoticeAccountDisabled   NoticeClass = "account.disabled"
 	NoticeAccountStatus     NoticeClass = "account.status_changed"
 	NoticeAccountTier       NoticeClass = "account.tier_changed"
+	NoticeOrderWaiting      NoticeClass = "account.order_waiting"
 	NoticeAuditTampered     NoticeClass = "audit.tampered"
 	NoticeExpiry            NoticeClass = "expiry.near"
 	NoticeDirectoryDown     NoticeClass = "directory.down"
@@ -52,7 +53,7 @@ func NoticeClasses() []NoticeClass {
 		NoticeBudgetLow, NoticeUserCreated, NoticeUserFirstSignIn, NoticeUserConflict, NoticeUserRefused,
 		NoticePersonLeft, NoticeRoleDrift, NoticePlanPaused, NoticePlanDone, NoticeProvisioningPause,
 		NoticeProvisioningOn, NoticeAccountCancelled, NoticeAccountDisabled, NoticeAccountStatus, NoticeAccountTier,
-		NoticeAuditTampered, NoticeAdminNew, NoticeFactorAdded, NoticeFactorRemoved, NoticeFactorReset,
+		NoticeOrderWaiting, NoticeAuditTampered, NoticeAdminNew, NoticeFactorAdded, NoticeFactorRemoved, NoticeFactorReset,
 		NoticeLockouts, NoticeLockoutsOver, NoticeBackupOverdue, NoticeBackupMade, NoticePartDown, NoticePartUp,
 		NoticeGivenUp, NoticeHeartbeat}
 }
@@ -85,6 +86,8 @@ func noticeClass(e Event) NoticeClass {
 		return NoticeAuditTampered
 	case e.Outcome != "ok":
 		return ""
+	case e.Action == "self-order" && e.Reason == SelfOrderWaiting:
+		return NoticeOrderWaiting
 	}
 	return okNotices[e.Action]
 }

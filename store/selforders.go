@@ -168,6 +168,9 @@ func (s *SelfOrders) Place(ctx context.Context, o SelfOrder, l SelfOrderLimits, 
 		}
 		did = true
 		e.Subject = placed.Name()
+		if !approved {
+			e.Reason = SelfOrderWaiting // of which administrators are notified
+		}
 		if err := addEvents(ctx, tx, now, []Event{e}); err != nil || !approved {
 			return err
 		}

@@ -114,7 +114,7 @@ func healthNeeds(h Health) (all []Need) {
 			}
 			actless := f.Act == NoAct || f.Act == TryLater || f.Act == RunCheck
 			// That provisioning is paused is named by itself.
-			if f.Level == Failure || !actless && part.Part != PartProvisioning {
+			if f.Level == Failure || !actless && f.Act != ResumeProvisioning {
 				all = append(all, Need{Level: f.Level, Count: 1, Text: f.Name + ": " + f.Detail, Act: f.Act, About: f.About,
 					Part: part.Part, Finding: &f})
 			}

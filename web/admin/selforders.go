@@ -182,3 +182,30 @@ func (a SelfOrders) Send(ctx context.Context, now time.Time) error {
 	_, err = a.Accounts.sendOrders(ctx, store.SelfOrderPrefix, now)
 	return errors.Join(append(faults, err)...)
 }
+
+// selfOrders says which orders of people wait for approval, since when, and when the first of them ends.
+func (s Status) selfOrders(ctx context.Context) []Finding {
+	const name = "orders of people"
+	all, err := s.Store.SelfOrders().Waiting(ctx, maxSelfOrders)
+	if err != nil {
+		return []Finding{found(name, err)}
+	}
+	if len(all) == 0 {
+		return nil
+	}
+	oldest, first := all[0].CreatedAt, all[0].ExpiresAt
+	for _, o := range all {
+		if o.CreatedAt.Before(oldest) {
+			oldest = o.CreatedAt
+		}
+	}
+	f := Finding{Name: name, Level: Warning, Act: ListSelfOrders, Detail: fmt.Sprintf(
+		"1 order waits for approval since %s, and ends on %s", oldest.UTC().Format(whenLayout), first.UTC().Format(whenLayout))}
+	if len(all) > 1 {
+		f.Detail = fmt.Sprintf("%d orders wait for approval, the oldest since %s; the next one ends on %s", len(all),
+			oldest.UTC().Format(whenLayout), first.UTC().Format(whenLayout))
+	}
+	return []Finding{f}
+}
+
+const whenLayout = "2006-01-02 15:04 MST"

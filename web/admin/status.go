@@ -79,6 +79,7 @@ func (s Status) checks() []Check {
 		Check{PartConstantContact, ForHealth | ForFullCheck, s.constantContact},
 		Check{PartConstantContact, ForFullCheck, s.accounts},
 		Check{PartProvisioning, ForHealth | ForFullCheck, s.provisioning},
+		Check{PartProvisioning, ForHealth | ForFullCheck, s.selfOrders},
 		Check{PartBudget, ForHealth | ForFullCheck, s.budget},
 		Check{PartClock, ForHealth | ForFullCheck, s.clockJump},
 		Check{PartClock, ForHealth, s.skew},

@@ -74,11 +74,14 @@ func selfOrderOperations() []operation {
 		}),
 		serves(operation{
 			id: "approveOrder", method: http.MethodPost, path: "/orders/{id}/approve", area: area, scope: admin.AccountsWrite,
-			summary: "Approve an order that a person made for themselves",
+			summary: "Approve an order that a person made for themselves", keyed: true, act: "self-order-approve",
 			doc: "Its client account is created then. Whether the person may still order is looked at before the call. An order " +
 				"can be approved once: what is asked for again is refused (409).",
 		}, func(c *call, in selfOrderID) (selfOrder, error) {
-			o, err := c.api.o.SelfOrders.Approve(c.ctx, c.scope(), in.ID, c.caller.Actor())
+			decide := func() (admin.SelfOrder, error) {
+				return c.api.o.SelfOrders.Approve(c.ctx, c.scope(), in.ID, c.caller.Actor())
+			}
+			o, err := c.decided(in.ID, decide)
 			if err != nil {
 				return selfOrder{}, err
 			}
@@ -88,15 +91,26 @@ func selfOrderOperations() []operation {
 		serves(operation{
 			id: "refuseOrder", method: http.MethodPost, path: "/orders/{id}/refuse", area: area, scope: admin.AccountsWrite,
 			summary: "Refuse an order that a person made for themselves", doc: "The person can order again.",
+			keyed: true, act: "self-order-refuse",
 		}, func(c *call, in struct {
 			selfOrderID
 			Body refusalInput `body:"json"`
 		}) (selfOrder, error) {
-			o, err := c.api.o.SelfOrders.Refuse(c.ctx, c.scope(), in.ID, in.Body.Reason, c.caller.Actor())
+			o, err := c.decided(in.ID, func() (admin.SelfOrder, error) {
+				return c.api.o.SelfOrders.Refuse(c.ctx, c.scope(), in.ID, in.Body.Reason, c.caller.Actor())
+			})
 			if err != nil {
 				return selfOrder{}, err
 			}
 			return selfOrderOf(o), nil
 		}),
 	}
+}
+
+// decided approves or refuses an order, or reads the one that another process has decided under the same key.
+func (c *call) decided(id int64, decide func() (admin.SelfOrder, error)) (admin.SelfOrder, error) {
+	if c.made != "" {
+		return c.api.o.SelfOrders.Get(c.ctx, c.scope(), id)
+	}
+	return decide()
 }

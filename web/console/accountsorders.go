@@ -30,7 +30,11 @@ func (k *Console) showSelfOrders(r *request, status int, f form) error {
 	if err != nil {
 		return err
 	}
-	list, err := k.SelfOrders.List(r.ctx(), r.scope(), 0, pageSize)
+	before, err := strconv.ParseInt(r.QueryParams().Get("before"), 10, 64)
+	if err != nil || before < 0 {
+		before = 0
+	}
+	list, err := k.SelfOrders.List(r.ctx(), r.scope(), before, pageSize+1)
 	if err != nil {
 		return err
 	}
@@ -38,7 +42,15 @@ func (k *Console) showSelfOrders(r *request, status int, f form) error {
 		Form           form
 		Waiting, Ended []selfOrderRow
 		Admin          bool
+		First, Next    string
 	}{Form: f, Admin: r.may(idp.Admin)}
+	if before > 0 {
+		view.First = ordersPath
+	}
+	if len(list) > pageSize {
+		list = list[:pageSize]
+		view.Next = ordersPath + "?before=" + strconv.FormatInt(list[pageSize-1].ID, 10)
+	}
 	row := func(o admin.SelfOrder) selfOrderRow {
 		return selfOrderRow{o, sentence(r.said(admin.SelfOrderState(o)))}
 	}

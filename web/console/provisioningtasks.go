@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"ssobridge/idp"
 	"ssobridge/internal/plaintext"
@@ -41,7 +42,20 @@ func (k *Console) work(r *request) error {
 		First  string
 		Next   string
 		Helps  bool
+		// Orders are those of people that wait for approval, since when the first has.
+		Orders int
+		Since  time.Time
 	}{Form: f, Filter: filter, Kinds: taskKinds, Work: list, Helps: r.may(idp.Operator)}
+	orders, err := k.SelfOrders.Waiting(r.ctx(), r.scope())
+	if err != nil {
+		return err
+	}
+	view.Orders = len(orders)
+	for i, o := range orders {
+		if i == 0 || o.CreatedAt.Before(view.Since) {
+			view.Since = o.CreatedAt
+		}
+	}
 	if len(list) == pageSize {
 		last := list[pageSize-1]
 		view.Next = provisioningPath + "/work?" + url.Values{

@@ -27,6 +27,7 @@ var titles = map[store.NoticeClass]string{
 	store.NoticeAccountDisabled:   "A client account was disabled",
 	store.NoticeAccountStatus:     "The status of a client account has changed",
 	store.NoticeAccountTier:       "The plan of a client account has changed",
+	store.NoticeOrderWaiting:      "A person's order of a client account waits for approval",
 	store.NoticeAuditTampered:     "The database holds rows that the bridge did not write",
 	store.NoticeExpiry:            "Something expires soon",
 	store.NoticeDirectoryDown:     "The directory can't be reached",
@@ -59,6 +60,8 @@ func (e *Engine) link(n store.NoticeRecord) string {
 	}
 	group, _, _ := strings.Cut(string(n.Class), ".")
 	switch {
+	case n.Class == store.NoticeOrderWaiting:
+		return e.o.ConsoleURL + "/admin/accounts/orders"
 	case n.Ref != "" && group != "heartbeat":
 		return e.o.ConsoleURL + "/admin/audit?ref=" + url.QueryEscape(n.Ref)
 	case n.Account != "":

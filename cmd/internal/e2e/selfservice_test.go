@@ -192,6 +192,9 @@ func TestSelfServiceApproval(t *testing.T) {
 	p.says("Order your account", "has to approve")
 
 	refused := waiting("Refused Books")
+	if out, _ := w.tryCommand("check"); !strings.Contains(out, "1 order waits for approval since") {
+		t.Errorf("check does not name the order that waits:\n%s", out)
+	}
 	w.command(t, "accounts", "orders", "refuse", fmt.Sprint(refused), "--reason", "no contract")
 	ends("was not approved")
 
@@ -231,7 +234,20 @@ func TestSelfServiceApproval(t *testing.T) {
 			t.Errorf("%d client accounts of %s, want none", n, name)
 		}
 	}
-	w.command(t, "accounts", "orders", "approve", fmt.Sprint(done))
+	// A program approves it under a key: asked again, it gets the same answer. Without one it is refused.
+	p2 := w.caller(t, allScopes())
+	var first, again struct{ State string }
+	approve := fmt.Sprintf("/orders/%d/approve", done)
+	p2.into(p2.call(http.MethodPost, approve, nil, "Idempotency-Key", "approve"), http.StatusOK, &first)
+	r := p2.call(http.MethodPost, approve, nil, "Idempotency-Key", "approve")
+	if p2.into(r, http.StatusOK, &again); r.header.Get("Idempotency-Replayed") != "true" || again != first ||
+		first.State != "ordered" {
+		t.Errorf("approved %+v, then %+v %v", first, again, r.header)
+	}
+	p2.refused("approved again", p2.call(http.MethodPost, approve, nil), http.StatusConflict, "conflict")
+	if out := w.command(t, "audit", "list", "--action", "self-order", "--json"); !strings.Contains(out, `"waiting"`) {
+		t.Errorf("the order's event does not say that it waits: %s", out)
+	}
 	c.becomes(c.get(w.url + "/order?n=" + fmt.Sprint(done)))
 }
 
@@ -313,6 +329,9 @@ func TestConsoleOrdersOfPeople(t *testing.T) {
 	b.login(consoleAdmin, password)
 	b.sees("Waiting for approval", "Bob Books", "Heidi <Books>")
 	b.inspect("accounts-orders")
+	b.open(w.url + "/admin/provisioning/work")
+	b.sees("2 orders for client accounts wait for approval")
+	b.open(w.url + page)
 	b.press("Approve order")
 	b.sees("The order is approved.")
 	bob.becomes(bob.get(w.url + "/order"))
