@@ -137,9 +137,9 @@ type ForeignEvent struct {
 	Why    string
 }
 
-// Chain adds the next events to the chain that are not in it, in the order of their numbers, and says by More that there
-// may be others. In a context of Gently it rests after each piece. Whoever is faster of two replicas chains them; the
-// other gets ErrConflict. An event that no writer of ours vouched for is chained as what it is:
+// Chain adds the next events to the chain that are not in it, in the order of their numbers, and says by More that
+// there may be others. In a context of Gently it rests after each piece. Whoever is faster of two replicas chains them;
+// the other gets ErrConflict. An event that no writer of ours vouched for is chained as what it is:
 // foreign.
 func (a *Audit) Chain(ctx context.Context) (c Chained, err error) {
 	// Behind a full batch the next one goes on where it ended. All but a few do: in a long round, what is committed late

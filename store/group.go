@@ -195,8 +195,8 @@ func (g *group) begin() (sqliteTx, error) {
 }
 
 // next takes a waiting job; nil when there is none. It waits for nobody, but lets what can run go first: where the
-// processors are busy, that may be changes on their way here, and one commit for several costs hardly more than for one.
-// Where they are not, it comes back at once.
+// processors are busy, that may be changes on their way here, and one commit for several costs hardly more than for
+// one. Where they are not, it comes back at once.
 func (g *group) next() *job {
 	for try := 0; ; try++ {
 		select {

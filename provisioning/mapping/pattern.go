@@ -30,6 +30,7 @@ type Pattern struct {
 	prefix  string         // literal start in ASCII lower case, to dismiss most texts cheaply
 	first   *regexp.Regexp // prefers the leftmost, shortest captures
 	last    *regexp.Regexp // prefers the rightmost, longest captures
+	known   *matches       // what texts gave before
 }
 
 // Captures is what a text gave.
@@ -57,7 +58,7 @@ func ParsePattern(text string) (Pattern, error) {
 	if err != nil {
 		return Pattern{}, err
 	}
-	p := Pattern{text: text}
+	p := Pattern{text: text, known: &matches{}}
 	// (?s): a line break in a directory value is a character like others. RE2 runs in linear time, so no
 	// pattern of an admin and no group name can stall a sign-in.
 	first, last := strings.Builder{}, strings.Builder{}
@@ -155,6 +156,11 @@ func (p Pattern) Match(text string) (Captures, error) {
 	if p.first == nil || len(text) > maxMatched || !hasFoldedPrefix(text, p.prefix) {
 		return Captures{}, ErrNoMatch
 	}
+	return p.known.of(text, p.try)
+}
+
+// try tells what a text gives that may fit.
+func (p Pattern) try(text string) (Captures, error) {
 	at := p.first.FindStringSubmatchIndex(text)
 	if at == nil {
 		return Captures{}, ErrNoMatch

@@ -22,6 +22,9 @@ type cleanWriter struct {
 func (c *cleanWriter) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.part) == 0 && plain(p) { // as lines of the log nearly always are
+		return c.to.Write(p)
+	}
 	text := append(c.part, p...)
 	c.part = nil
 	out := make([]byte, 0, len(text))
@@ -45,6 +48,16 @@ func (c *cleanWriter) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// plain tells whether a text is ASCII that no terminal takes for a command.
+func plain(text []byte) bool {
+	for _, b := range text {
+		if (b < ' ' || b > '~') && b != '\n' && b != '\t' {
+			return false
+		}
+	}
+	return true
 }
 
 // Close writes the beginning of a character that never came to its end.
