@@ -1,20 +1,20 @@
-// The console works without this. It writes times and numbers as the reader's own place does, keeps a form from being
-// sent twice and from being lost, copies, shows questions as dialogues, finds, and follows what changes.
+// The console works without this. It writes times in the reader's own zone, and in one form for all: 24 hours, the day
+// before the month, in the console's language. It keeps a form from being sent twice and from being lost, copies, shows questions as dialogues, finds, and follows what changes.
 (() => {
   "use strict";
 
   const lang = document.documentElement.lang;
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const format = (options) => new Intl.DateTimeFormat(lang === "en" ? undefined : lang, options);
+  const format = (options) => new Intl.DateTimeFormat(lang === "en" ? "en-GB" : lang, { hourCycle: "h23", ...options });
   const exact = format({ weekday: "short", year: "numeric", month: "short", day: "numeric", hour: "numeric", minute: "2-digit", second: "2-digit", timeZoneName: "short" });
   const forms = {
     clock: format({ hour: "2-digit", minute: "2-digit" }),
     day: format({ month: "short", day: "numeric" }),
-    minute: format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" }),
+    minute: format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" }),
     date: format({ year: "numeric", month: "short", day: "numeric" }),
   };
   const ago = new Intl.RelativeTimeFormat(lang, { numeric: "always" });
-  const numbers = new Intl.NumberFormat();
+  const numbers = new Intl.NumberFormat(lang);
 
   // In the same steps as the server says it; what it wrote stays for what is just now.
   const relative = (at, now) => {
@@ -34,6 +34,9 @@
       if ("exact" in e.dataset) { e.textContent = exact.format(at); continue; }
       if (!("lasting" in e.dataset)) e.textContent = relative(at, now) ?? e.textContent;
       e.title = exact.format(at);
+    }
+    for (const e of root.querySelectorAll("title[data-at]")) {
+      e.textContent = forms[e.dataset.form].format(new Date(e.dataset.at)) + e.dataset.said;
     }
     for (const e of root.querySelectorAll("data[value]")) {
       const n = Number(e.value);
@@ -113,7 +116,7 @@
     d.showModal();
   });
 
-  // A row is dragged onto another one to exchange their places, by the form that its buttons send.
+  // A row is dragged onto another one to take its place, by the form that its buttons send.
   for (const grip of document.querySelectorAll("[data-grip]")) {
     const row = grip.closest("[data-place]");
     grip.hidden = !row;

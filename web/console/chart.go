@@ -41,7 +41,9 @@ type chartSeries struct {
 // chartColumn is one row, drawn.
 type chartColumn struct {
 	X, W  float64
+	At    time.Time
 	Title string // shown on hover
+	Said  string // the part of it behind the time
 	Bars  []chartBar
 }
 
@@ -147,7 +149,8 @@ func chartColumnOf(series []chartSeries, row chartRow, x, width, top float64) ch
 		column.Bars = append(column.Bars, chartBar{Kind: series[n].Kind, X: x + width*chartGap/2, Y: y,
 			W: width * (1 - chartGap), H: h})
 	}
-	column.Title = row.Text + ": " + strings.Join(says, ", ")
+	column.At, column.Said = row.At, ": "+strings.Join(says, ", ")
+	column.Title = row.Text + column.Said
 	return column
 }
 

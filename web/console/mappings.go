@@ -52,7 +52,7 @@ type mappingRow struct {
 	People  int  // to whom it gave a client account at the last plan
 	Counted bool // the last plan knows it
 
-	Up, Down int64 // the mappings with which it swaps its priority to count before or after them; 0: none
+	Up, Down int64 // the mappings whose place it takes to count before or after them; 0: none
 }
 
 // placed are the rows of all mappings, each with its neighbours of another priority. Owners' mappings keep theirs.

@@ -120,10 +120,13 @@ func (k *Console) draftEdit(r *request, id int64) (admin.MappingEdit, error) {
 	switch r.Form["do"] {
 	case "off", "on":
 		return k.Mappings.Switch(r.ctx(), all, id, r.Form["do"] == "off")
-	case "exchange":
+	case "exchange", "place":
 		other, err := strconv.ParseInt(strings.TrimSpace(r.Form["other"]), 10, 64)
 		if err != nil {
 			return admin.MappingEdit{}, &admin.Error{Field: "other", Fault: r.text("mappings.badother")}
+		}
+		if r.Form["do"] == "place" {
+			return k.Mappings.Place(r.ctx(), all, id, other)
 		}
 		return k.Mappings.Exchange(r.ctx(), all, id, other)
 	case "remove":

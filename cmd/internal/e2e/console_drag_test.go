@@ -10,8 +10,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// dragMapping drags the first mapping of the list onto the last one: both exchange their priority, as by a button, and
-// what it means is shown first. Let go beside the list, nothing happens.
+// dragMapping drags the first mapping of the list onto the last one: it counts right after that one, no other mapping
+// changes, and what it means is shown first. Let go beside the list, nothing happens.
 func (b *browser) dragMapping(t *testing.T, w *world) {
 	t.Helper()
 	type place struct {
@@ -68,5 +68,21 @@ func (b *browser) dragMapping(t *testing.T, w *world) {
 	b.sees("What would change")
 	if now := priorities(); now[first.ID] != before[first.ID] {
 		t.Errorf("before it was confirmed, mapping %d has priority %d", first.ID, now[first.ID])
+	}
+	b.press("Save")
+	b.sees("Mapping saved.")
+	now := priorities()
+	for id, priority := range before {
+		if id != first.ID && now[id] != priority {
+			t.Errorf("mapping %d has priority %d, and had %d", id, now[id], priority)
+		}
+		if id != first.ID && now[first.ID] <= priority {
+			t.Errorf("mapping %d has priority %d, and mapping %d before it has %d", first.ID, now[first.ID], id, priority)
+		}
+	}
+	b.press("Undo")
+	b.sees("Undone.")
+	if now := priorities(); now[first.ID] != before[first.ID] {
+		t.Errorf("undone, mapping %d has priority %d, want %d", first.ID, now[first.ID], before[first.ID])
 	}
 }
