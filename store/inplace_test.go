@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"path/filepath"
@@ -148,6 +149,27 @@ func TestServeAloneByEveryName(t *testing.T) {
 	events, err := restored.Audit().List(t.Context(), store.Filter{Action: "by another name", Limit: 10})
 	if err != nil || len(events) != 0 {
 		t.Errorf("after the restore: %d events of after the backup, %v", len(events), err)
+	}
+}
+
+// A file that is no database, or half of one, is named as such, and left as it is (REAL-85).
+func TestDamagedStore(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "store.db")
+	o := store.Options{DSN: "sqlite:" + path}
+	db, err := store.Open(t.Context(), o)
+	must(t, err)
+	must(t, db.Close())
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	for name, data := range map[string][]byte{"a text": []byte("hello, this is no database\n"), "cut off": whole[:5000],
+		"another head": append([]byte("no database here"), whole[16:]...)} {
+		must(t, os.WriteFile(path, data, 0o600))
+		if _, err := store.Open(t.Context(), o); !errors.Is(err, store.ErrDamaged) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v, want ErrDamaged, which names the file", name, err)
+		}
+		if after, err := os.ReadFile(path); err != nil || !bytes.Equal(after, data) {
+			t.Errorf("%s: the file was changed: %v", name, err)
+		}
 	}
 }
 

@@ -12,8 +12,6 @@ import (
 	"time"
 
 	"ssobridge/internal/files"
-
-	"github.com/mattn/go-sqlite3"
 )
 
 // Restore replaces the SQLite database at dsn by a copy that Backup made. It
@@ -132,8 +130,7 @@ func copyHealthy(ctx context.Context, from, to string) error {
 	}
 	_, err = src.ExecContext(ctx, `VACUUM INTO $1`, to)
 	if err := errors.Join(err, src.Close()); err != nil {
-		var broken sqlite3.Error
-		if errors.As(err, &broken) && (broken.Code == sqlite3.ErrCorrupt || broken.Code == sqlite3.ErrNotADB) {
+		if unreadable(err) {
 			return damaged(err)
 		}
 		return fmt.Errorf("copy it: %w", err)

@@ -159,7 +159,7 @@ const sqliteVersionTable = `
 
 // migrateSQLite brings the schema up. The caller holds the migration lock.
 func migrateSQLite(ctx context.Context, path string, db *sql.DB, o Options) (upgraded bool, err error) {
-	return migrate(ctx, schema{
+	upgraded, err = migrate(ctx, schema{
 		folder:  "migrations/sqlite",
 		dialect: sqliteDialect,
 		exists:  sqliteVersionTable,
@@ -171,6 +171,16 @@ func migrateSQLite(ctx context.Context, path string, db *sql.DB, o Options) (upg
 		logger:   o.Logger,
 		existing: o.Existing, asIs: o.AsIs,
 	})
+	if unreadable(err) {
+		err = fmt.Errorf("%w: %s can't be read as an SQLite database: %w", ErrDamaged, path, err)
+	}
+	return upgraded, err
+}
+
+// unreadable reports whether SQLite says that a file is none of its own, or broken.
+func unreadable(err error) bool {
+	var e sqlite3.Error
+	return errors.As(err, &e) && (e.Code == sqlite3.ErrCorrupt || e.Code == sqlite3.ErrNotADB)
 }
 
 // storeThere refuses where there is no file of a database, or an empty one.

@@ -68,6 +68,8 @@ var (
 
 	// ErrNoStore says that there is no store where one should be.
 	ErrNoStore = errors.New("there is no store")
+	// ErrDamaged says that the store's file is there, and is no SQLite database, or one that can't be read any more.
+	ErrDamaged = errors.New("the database is damaged")
 	// ErrClosed: the store was closed.
 	ErrClosed = errors.New("store is closed")
 	// ErrBadAccount: a text is no client account's id (see AccountForms).

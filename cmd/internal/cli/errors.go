@@ -56,6 +56,9 @@ func classify(err error) (code int, hint string) {
 		return exitUsage, "store.dsn: write sslmode=verify-full and sslrootcert=FILE; or, if nobody else can be on the " +
 			"way, set store.insecure: true"
 	}
+	if errors.Is(err, store.ErrDamaged) {
+		return exitFailed, "keep the file for whoever looks into it, and put a backup in its place: ssobridge restore FILE"
+	}
 	if errors.Is(err, store.ErrNoStore) {
 		return exitUsage, noStoreHint
 	}

@@ -56,7 +56,7 @@ func (c serveCmd) Run(s *invocation) (err error) {
 	}
 	p, err := open(s.ctx, cfg, log)
 	switch {
-	case errors.Is(err, store.ErrNoStore), errors.Is(err, store.ErrTwoNames):
+	case errors.Is(err, store.ErrNoStore), errors.Is(err, store.ErrTwoNames), errors.Is(err, store.ErrDamaged):
 		return err // with a hint of its own
 	case err != nil:
 		return failed(err, "ssobridge check tries every part by itself")
