@@ -92,8 +92,31 @@ func text(e *ldap.Entry, attribute string) string {
 	return ""
 }
 
-// name is the first value of an attribute that shows anything, without the blanks around it.
+// name is the first value of an attribute that shows anything, without the blanks around it. Where there is none, it is
+// that of a language (givenName;lang-es, RFC 3866): the first in the order of the languages' names, whatever order a
+// server answers in. That is for names that people read alone: nobody is known, and nothing decided, by such a value.
 func name(e *ldap.Entry, attribute string) string {
+	if v := shown(e, attribute); v != "" {
+		return v
+	}
+	var tagged []string
+	for _, a := range e.Attributes {
+		if base, option, found := strings.Cut(strings.ToLower(a.Name), ";"); found &&
+			base == strings.ToLower(attribute) && strings.HasPrefix(option, "lang-") {
+			tagged = append(tagged, a.Name)
+		}
+	}
+	slices.SortFunc(tagged, func(a, b string) int { return strings.Compare(strings.ToLower(a), strings.ToLower(b)) })
+	for _, of := range tagged {
+		if v := shown(e, of); v != "" {
+			return v
+		}
+	}
+	return ""
+}
+
+// shown is the first value that shows anything, without the blanks around it.
+func shown(e *ldap.Entry, attribute string) string {
 	for _, v := range texts(e.GetEqualFoldRawAttributeValues(attribute)) {
 		if v = trimInvisible(v); v != "" {
 			return v
@@ -110,7 +133,7 @@ func mail(e *ldap.Entry, attribute string) string {
 			return v
 		}
 	}
-	return name(e, attribute)
+	return shown(e, attribute)
 }
 
 // isMail tells whether a value is a mail address that a provider can be expected to take: one at sign with something on
