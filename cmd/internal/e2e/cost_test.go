@@ -83,7 +83,7 @@ func TestCost(t *testing.T) { // rows COST-30 to COST-31
 			// change counter) and the SSO user, and stores the participation and the event; it looks whose the NameID is. The
 			// trace is stored beside it, with others.
 			"SQLite", false,
-			cost{statements: 6, transactions: 1, commits: 1, page: 10_900, log: 380, store: 1500, allocations: 520},
+			cost{statements: 6, transactions: 1, commits: 1, page: 10_900, log: 380, store: 1500, allocations: 500},
 			// One of a fresh sign-in's statements remembers how the person is called.
 			cost{statements: 28, transactions: 3, commits: 3, page: 10_900, log: 540, store: 4600, allocations: 3800},
 		},
