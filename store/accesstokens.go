@@ -80,13 +80,10 @@ func (s *APITokens) Issue(ctx context.Context, t AccessToken, proof ClientProof,
 		case !first:
 			return ErrTokenUsed
 		}
-		var live int
-		if err := tx.QueryRowContext(ctx, `
-			SELECT COUNT(*) FROM access_tokens WHERE client = $1 AND expires_at > $2`, t.Client,
-			micros(now)).Scan(&live); err != nil {
+		switch live, err := liveAccess(ctx, tx, t.Client, now); {
+		case err != nil:
 			return err
-		}
-		if live >= MaxAccessTokens {
+		case live >= MaxAccessTokens:
 			return ErrLimit
 		}
 		t.ExpiresAt = fromMicros(micros(t.ExpiresAt))
@@ -124,26 +121,16 @@ func (s *APITokens) Access(ctx context.Context, id string) (t AccessToken, clien
 	return row.AccessToken, client, s.db.explain("read an access token", err)
 }
 
-// AccessCounts says of how many access tokens of each client can be used. Clients without any are left out.
-func (s *APITokens) AccessCounts(ctx context.Context) (map[string]int, error) {
-	type count struct {
-		client string
-		n      int
-	}
-	rows, err := collect(ctx, s.db.engine.reader(), func(row scanner) (c count, err error) {
-		err = row.Scan(&c.client, &c.n)
-		return c, err
-	}, `
-		SELECT client, COUNT(*) FROM access_tokens WHERE expires_at > $1 GROUP BY client ORDER BY client LIMIT $2`,
-		micros(s.db.now()), MaxAPITokens)
-	if err != nil {
-		return nil, s.db.explain("count access tokens", err)
-	}
-	all := make(map[string]int, len(rows))
-	for _, c := range rows {
-		all[c.client] = c.n
-	}
-	return all, nil
+// AccessCount says how many access tokens of a client can be used.
+func (s *APITokens) AccessCount(ctx context.Context, client string) (int, error) {
+	n, err := liveAccess(ctx, s.db.engine.reader(), client, s.db.now())
+	return n, s.db.explain("count access tokens", err)
+}
+
+func liveAccess(ctx context.Context, q querier, client string, now time.Time) (n int, err error) {
+	err = q.QueryRowContext(ctx, `
+		SELECT COUNT(*) FROM access_tokens WHERE client = $1 AND expires_at > $2`, client, micros(now)).Scan(&n)
+	return n, err
 }
 
 // endAccess deletes the access tokens of a client that was revoked. They could not be used without it either.

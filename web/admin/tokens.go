@@ -168,14 +168,14 @@ func (a Tokens) List(ctx context.Context, s Scope) ([]Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list API tokens: %w", err)
 	}
-	counts, err := a.Store.APITokens().AccessCounts(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("list API tokens: %w", err)
-	}
 	all := make([]Token, 0, len(rows))
 	for _, row := range rows {
 		t := a.stateOf(row)
-		t.Access = counts[t.ID]
+		if t.Key != "" && t.RevokedAt.IsZero() {
+			if t.Access, err = a.Store.APITokens().AccessCount(ctx, t.ID); err != nil {
+				return nil, fmt.Errorf("list API tokens: %w", err)
+			}
+		}
 		all = append(all, t)
 	}
 	return all, nil
