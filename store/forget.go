@@ -262,10 +262,14 @@ func (db *DB) forget(
 			DELETE FROM manual_work WHERE person_id = $1`, []any{string(p)}},
 		// The client account stays on record with who ordered it. Its login name is there once, so another takes its place.
 		{&done.Requests, `
-			UPDATE account_requests SET login_name = 'forgotten-' || CAST(id AS TEXT), body = '{}', external_id = ''
+			UPDATE account_requests SET login_name = 'forgotten-' || CAST(id AS TEXT), body = '{}', external_id = '',
+			       error_text = '',
+			       organization_name = CASE WHEN created_by = 'self:' || person_id AND state IN ('created', 'refused')
+			                                THEN '' ELSE organization_name END
 			 WHERE person_id = $1 AND person_id <> '' AND body <> '{}'`, []any{string(p)}},
 		{&selfOrders, `
 			UPDATE self_orders SET login = '', login_name = '', external_id = '', body = '{}', reason = '',
+			       organization_name = '',
 			       state = CASE WHEN state = 'waiting' THEN 'stopped' ELSE state END
 			 WHERE person_id = $1 AND body <> '{}'`, []any{string(p)}},
 	} {

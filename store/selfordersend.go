@@ -125,6 +125,14 @@ func selfRevoked(ctx context.Context, tx querier, id int64) (revoked bool, err e
 	return revoked, err
 }
 
+// carrySelfOrder takes a person's open order over to their next epoch, unless it was of an older one than before.
+func carrySelfOrder(ctx context.Context, tx querier, p PersonID, before, epoch int64) error {
+	_, err := tx.ExecContext(ctx, `
+		UPDATE self_orders SET epoch = $1 WHERE person_id = $2 AND state IN ('waiting', 'ordered') AND epoch = $3`,
+		epoch, string(p), before)
+	return err
+}
+
 // settleSelfOrder brings the order of a request that was settled along. ErrRevoked: it must not be sent. A request that
 // was refused may be somebody else's by now, who ordered the same for the person.
 func settleSelfOrder(ctx context.Context, tx querier, r AccountRequest, from string, now time.Time) error {
@@ -194,4 +202,18 @@ func (s *SelfOrders) Expire(ctx context.Context) (n int, err error) {
 		return nil
 	})
 	return n, err
+}
+
+// Purge deletes orders that led to nothing and are older than keep, in small batches; it returns how many. What was
+// created stays: one person may order a number of client accounts in all.
+func (s *SelfOrders) Purge(ctx context.Context, keep time.Duration) (int, error) {
+	before := micros(s.db.now().Add(-keep))
+	return s.db.inBatches(ctx, "purge orders of client accounts", sweep, func(ctx context.Context, tx querier) (int, error) {
+		n, err := rowsAffected(ctx, tx, `
+			DELETE FROM self_orders WHERE state IN ('refused', 'expired', 'stopped', 'failed') AND id IN
+			    (SELECT id FROM self_orders
+			      WHERE state IN ('refused', 'expired', 'stopped', 'failed') AND created_at < $1
+			      ORDER BY created_at LIMIT `+inSweep+`)`, before)
+		return int(n), err
+	})
 }

@@ -56,7 +56,7 @@ func known(tb testing.TB, db *store.DB, p store.PersonID, mark string, items ...
 	}, nil))
 	for _, refuse := range []bool{true, false} {
 		placed, _, err := db.SelfOrders().Place(ctx, store.SelfOrder{Person: p, Login: mark, LoginName: mark + "-shop",
-			OrganizationName: "Shop of " + string(p), Body: []byte(`{"contact_email":"` + mark + `"}`), ExternalID: mark + "-shop",
+			OrganizationName: "Shop of " + mark, Body: []byte(`{"contact_email":"` + mark + `"}`), ExternalID: mark + "-shop",
 			ExpiresAt: time.Now().Add(time.Hour)}, store.SelfOrderLimits{PerDay: 1000, PerPerson: 1000}, event("known"))
 		must(tb, err)
 		if refuse {

@@ -242,6 +242,40 @@ func testSelfOrderApproval(t *testing.T, fresh func(testing.TB) store.Options) {
 	}
 	state(revoked.ID, store.SelfOrderStopped)
 
+	// What its person does in the session that goes on stops nothing; nor does it bring back what was stopped.
+	own := func(p store.PersonID, token string) {
+		t.Helper()
+		mark, err := db.Sessions().Mark(ctx)
+		must(t, err)
+		must(t, db.Sessions().Create(ctx, store.Session{TokenHash: hash(token), Person: p, Login: string(p), Mark: mark,
+			Browser: hash("b"), AuthenticatedAt: time.Now(), Methods: []string{"password"}, ReadAt: time.Now(),
+			EndsAt: time.Now().Add(time.Hour)}, nil))
+		_, err = db.Sessions().EndOthers(ctx, p, hash(token), event("sessions"))
+		must(t, err)
+	}
+	kept := place("p8")
+	own("p8", "one")
+	_, err = s.Approve(ctx, kept.ID, event("self-order-approve"))
+	must(t, err)
+	stopped := place("p9")
+	_, err = db.Sessions().EndPerson(ctx, "p9", event("sessions"))
+	must(t, err)
+	own("p9", "two")
+	if _, err := s.Approve(ctx, stopped.ID, event("self-order-approve")); !errors.Is(err, store.ErrRevoked) {
+		t.Errorf("approve after a revocation, and an act of the person's own after it: %v, want ErrRevoked", err)
+	}
+
+	// What led to nothing goes by age.
+	if n, err := s.Purge(ctx, time.Hour); n != 0 || err != nil {
+		t.Errorf("purged %d young ones, %v", n, err)
+	}
+	_, err = raw.Exec(`UPDATE self_orders SET created_at = 1 WHERE id IN ($1, $2, $3)`, refused.ID, revoked.ID, first.ID)
+	must(t, err)
+	if n, err := s.Purge(ctx, time.Hour); n != 2 || err != nil {
+		t.Errorf("purged %d, %v, want the two that were refused and stopped", n, err)
+	}
+	state(first.ID, store.SelfOrderOrdered)
+
 	// Sessions are ended while the form of one of them is on its way.
 	ended := selfOrder("p6")
 	_, err = db.Sessions().EndPerson(ctx, "p6", event("sessions"))

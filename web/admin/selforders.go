@@ -200,7 +200,8 @@ func (s Status) selfOrders(ctx context.Context) []Finding {
 		}
 	}
 	f := Finding{Name: name, Level: Warning, Act: ListSelfOrders, Detail: fmt.Sprintf(
-		"1 order waits for approval since %s, and ends on %s", oldest.UTC().Format(whenLayout), first.UTC().Format(whenLayout))}
+		"1 order waits for approval since %s, and ends on %s", oldest.UTC().Format(whenLayout),
+		first.UTC().Format(whenLayout))}
 	if len(all) > 1 {
 		f.Detail = fmt.Sprintf("%d orders wait for approval, the oldest since %s; the next one ends on %s", len(all),
 			oldest.UTC().Format(whenLayout), first.UTC().Format(whenLayout))

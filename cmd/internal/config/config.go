@@ -372,7 +372,8 @@ func Defaults() Config {
 			RelayStateMax:     idp.DefaultRelayState,
 			PendingPerAddress: 200, PendingTotal: 20000,
 		},
-		SelfService: SelfService{Approval: true, ApprovalExpiry: 7 * 24 * time.Hour, PerDay: 20, PerPerson: 1},
+		SelfService: SelfService{Approval: true, ApprovalExpiry: 7 * 24 * time.Hour, PerDay: 20, PerPerson: 1,
+			Keep: 365 * 24 * time.Hour},
 
 		Console: Console{Idle: idp.DefaultConsoleIdle, Life: idp.DefaultConsoleLife},
 		Traces:  Traces{Keep: 720 * time.Hour},

@@ -67,6 +67,12 @@ type SelfService struct {
 	// Default none: the person types it.
 	// Example: o
 	OrganizationAttribute string `yaml:"organization_attribute"`
+
+	// How long orders are kept that were refused, failed, were stopped or not approved in time. From 30 to 3650 days, as
+	// hours. What was created is kept until its person is forgotten: per_person counts it.
+	// Default 8760h.
+	// Example: 8760h
+	Keep time.Duration `yaml:"keep"`
 }
 
 var countryOfTwo = regexp.MustCompile(`^[A-Za-z]{2}$`)
@@ -74,6 +80,7 @@ var countryOfTwo = regexp.MustCompile(`^[A-Za-z]{2}$`)
 func checkSelfService(c *Config, f *faults) {
 	s := &c.SelfService
 	f.between("self_service.approval_expiry", s.ApprovalExpiry, time.Hour, 60*24*time.Hour)
+	f.between("self_service.keep", s.Keep, 30*24*time.Hour, 3650*24*time.Hour)
 	if s.PerDay < 1 || s.PerDay > 1000 {
 		f.add("self_service.per_day", fmt.Sprintf("is %d", s.PerDay), "write a number from 1 to 1000")
 	}

@@ -425,6 +425,7 @@ func (p *App) retention(ctx context.Context) map[string]func() (int, error) {
 			return p.Store.SourcePeople().Purge(ctx, p.Config.SourceLives(), config.SourceKeep)
 		},
 		"notices": func() (int, error) { return p.Store.Notices().Purge(ctx) },
+		"orders":  func() (int, error) { return p.Store.SelfOrders().Purge(ctx, p.Config.SelfService.Keep) },
 		"audit":   func() (int, error) { return p.purgeAudit(ctx) },
 		"seals":   func() (int, error) { return p.Store.Audit().PurgeCheckpoints(ctx) },
 		"words":   func() (int, error) { return p.purgeRevocations(ctx) },

@@ -691,6 +691,7 @@ CREATE UNIQUE INDEX self_orders_open ON self_orders (person_id) WHERE state IN (
 CREATE INDEX self_orders_person ON self_orders (person_id, id);
 CREATE INDEX self_orders_created ON self_orders (created_at);
 CREATE INDEX self_orders_waiting ON self_orders (expires_at, id) WHERE state = 'waiting';
+CREATE INDEX self_orders_over ON self_orders (created_at) WHERE state IN ('refused', 'expired', 'stopped', 'failed');
 CREATE INDEX self_orders_request ON self_orders (request, id) WHERE request > 0;
 CREATE INDEX self_orders_plan ON self_orders (plan_at, id) WHERE plan_state = 'wanted';
 
