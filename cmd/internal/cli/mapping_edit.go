@@ -150,6 +150,10 @@ func (c *mappingHistoryCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
+	if len(list) == 0 && c.ID != 0 {
+		return badInput(fmt.Errorf("there is no mapping %d, and there was none", c.ID),
+			"ssobridge mapping history shows all entries")
+	}
 	t := s.table(c.asJSON, "ENTRY", "MAPPING", "WHEN", "WHAT", "BY", "STATE")
 	for _, v := range list {
 		t.row(jsonMappingEntry{v.ID, v.At, v.What, v.By, toJSONMapping(v.State)},
