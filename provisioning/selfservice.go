@@ -133,6 +133,9 @@ func (s *Service) selfOrder(ctx context.Context, p directory.Entry, in SelfOrder
 	return o, nil
 }
 
+// selfOffAfter is how old an order is that a replica without self-service stops.
+const selfOffAfter = time.Hour
+
 // mayStill stops an order that somebody made for themselves and may not make any more. It is asked at the moment of the
 // act. go is true where the call can be made. An error says that it can't be told, and nothing is sent.
 func (s *Service) mayStill(ctx context.Context, r store.AccountRequest) (goes bool, err error) {
@@ -141,6 +144,10 @@ func (s *Service) mayStill(ctx context.Context, r store.AccountRequest) (goes bo
 		return true, nil // what was sent once may have arrived: only asking again tells
 	}
 	if s.self == nil {
+		// While replicas are restarted one after the other, another one may have it switched on: that one sends it.
+		if s.now().Sub(r.CreatedAt) < selfOffAfter {
+			return false, nil
+		}
 		return false, s.stopSelf(ctx, r, "self-service was switched off")
 	}
 	p, err := s.people.Read(ctx, person)

@@ -36,12 +36,21 @@ func (w *world) switchedOff() *provisioning.Service {
 	return w.serve(w.db, w.client)
 }
 
-// TestSelfServiceSwitchedOff: what was not sent is stopped, and nothing is approved.
+// TestSelfServiceSwitchedOff: what was not sent within an hour is stopped, and nothing is approved.
 func TestSelfServiceSwitchedOff(t *testing.T) {
 	t.Run("ordered", func(t *testing.T) {
 		w := selfWorld(t, 0)
 		o := w.orderSelf(person("alice"))
+		// Another replica may have it switched on while they are restarted one after the other, and sends the order.
 		r, err := w.switchedOff().RetryAccount(t.Context(), o.Request, "", "worker")
+		if err != nil || r.State != store.RequestWanted {
+			t.Errorf("got request %+v, %v, want it left to others", r, err)
+		}
+		if o, err := w.db.SelfOrders().Get(t.Context(), o.ID); err != nil || o.State != store.SelfOrderOrdered {
+			t.Errorf("got order %+v, %v, want it as it was", o, err)
+		}
+		w.options.Now = func() time.Time { return o.CreatedAt.Add(time.Hour) }
+		r, err = w.switchedOff().RetryAccount(t.Context(), o.Request, "", "worker")
 		if err != nil || r.State != store.RequestRefused {
 			t.Errorf("got request %+v, %v, want it refused", r, err)
 		}

@@ -2,6 +2,8 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"sync"
 	"time"
 )
@@ -43,6 +45,9 @@ func tallyOf[T any](ctx context.Context, db *DB, what string,
 		return known, nil
 	}
 	n, to, err := batch(nil, &sum)
+	if errors.Is(err, sql.ErrNoRows) {
+		return sum, nil // rows went between the count and the look for its end: what was counted was all
+	}
 	if err != nil || n < countBatch {
 		return sum, err
 	}
@@ -57,7 +62,9 @@ func tallyOf[T any](ctx context.Context, db *DB, what string,
 		return known, nil
 	}
 	for n == countBatch {
-		if n, to, err = batch(to, &sum); err != nil {
+		if n, to, err = batch(to, &sum); errors.Is(err, sql.ErrNoRows) {
+			break // as above
+		} else if err != nil {
 			return sum, err
 		}
 	}

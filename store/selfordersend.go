@@ -208,7 +208,8 @@ func (s *SelfOrders) Expire(ctx context.Context) (n int, err error) {
 // created stays: one person may order a number of client accounts in all.
 func (s *SelfOrders) Purge(ctx context.Context, keep time.Duration) (int, error) {
 	before := micros(s.db.now().Add(-keep))
-	return s.db.inBatches(ctx, "purge orders of client accounts", sweep, func(ctx context.Context, tx querier) (int, error) {
+	const what = "purge orders of client accounts"
+	return s.db.inBatches(ctx, what, sweep, func(ctx context.Context, tx querier) (int, error) {
 		n, err := rowsAffected(ctx, tx, `
 			DELETE FROM self_orders WHERE state IN ('refused', 'expired', 'stopped', 'failed') AND id IN
 			    (SELECT id FROM self_orders

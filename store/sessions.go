@@ -177,8 +177,8 @@ func (db *DB) living(ctx context.Context, tx querier, p PersonID, tokenHash []by
 }
 
 // revoke raises a person's epoch and ends their sessions but those that are kept, which go over to the new epoch. It
-// returns how many ended. A kept session is the person's own, who has done this in it: an order of a client account that
-// nothing has revoked so far goes on too. Where none is kept, it stops.
+// returns how many ended. A kept session is the person's own, who has done this in it: an order of a client account
+// that nothing has revoked so far goes on too. Where none is kept, it stops.
 func (db *DB) revoke(ctx context.Context, tx querier, p PersonID, kept ...Session) (ended, epoch int64, err error) {
 	// Sessions first and the counter after them, as whoever changes a factor in a session does: the same order of locks.
 	if _, err := tx.ExecContext(ctx, `

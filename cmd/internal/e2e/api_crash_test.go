@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -125,6 +126,33 @@ func TestAPIDoneBefore(t *testing.T) {
 			t.Errorf("%d notices are sent once more, want 2", sent.Notices)
 		}
 		dies(0)
+	}
+
+	// Who was forgotten can't be found a second time; the key says what was done.
+	var users struct {
+		Items []struct {
+			Person string `json:"person_id"`
+		}
+	}
+	p.get("/users?person=alice", &users)
+	if len(users.Items) == 0 {
+		t.Fatal("no user of alice")
+	}
+	known := users.Items[0]
+	forget := map[string]any{"person_id": known.Person, "users_deleted": true}
+	for range 2 {
+		var gone struct {
+			Person string `json:"person_id"`
+		}
+		p.into(p.call(http.MethodPost, "/people/alice/forget", forget, "Idempotency-Key", "f"), http.StatusOK, &gone)
+		if gone.Person != known.Person || gone.Person == "" {
+			t.Errorf("forgotten: %q, want %q", gone.Person, known.Person)
+		}
+		dies(0)
+	}
+	if n := len(strings.Split(strings.TrimSpace(w.command(t, "audit", "list", "--action", "forget-person", "--json")),
+		"\n")); n != 1 {
+		t.Errorf("forgotten %d times", n)
 	}
 }
 
