@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"strings"
@@ -64,12 +65,16 @@ func newJSONToken(t admin.Token, text string) jsonToken {
 // maxPublicKeyFile bounds the file of a public key, in bytes.
 const maxPublicKeyFile = 16 << 10
 
-// publicKey reads the file of a public key; "" for none.
-func (s *invocation) publicKey(path string) (string, error) {
-	if path == "" {
+// publicKey reads the file of a public key; "" where none was named. A file that was named and says nothing is refused:
+// a token, which is a secret, would be made in place of the client.
+func (s *invocation) publicKey(path *string) (string, error) {
+	if path == nil {
 		return "", nil
 	}
-	data, err := s.readInput(path, maxPublicKeyFile)
+	data, err := s.readInput(*path, maxPublicKeyFile)
+	if err == nil && len(bytes.TrimSpace(data)) == 0 {
+		err = badInput(fmt.Errorf("%s has no public key", *path), "give one public key in PEM or as a JWK")
+	}
 	return string(data), err
 }
 
@@ -81,7 +86,7 @@ type tokensCreateCmd struct {
 	Days    int      `required:"" placeholder:"DAYS" help:"For how many days: 1 to 365, and at most 30 with a privileged scope."`
 	Account []string `placeholder:"ID" help:"The client account that it is confined to; several with commas between. Default: all."`
 	From    []string `placeholder:"NETWORK" help:"From where it may be used, such as 192.0.2.7 or 10.20.0.0/16; several with commas between. Default: anywhere."`
-	Key     string   `name:"public-key" placeholder:"FILE" help:"The public key by which the program proves itself, in PEM or as a JWK. No token is made then."`
+	Key     *string  `name:"public-key" placeholder:"FILE" help:"The public key by which the program proves itself, in PEM or as a JWK. No token is made then."`
 	Login   string   `placeholder:"LOGIN" help:"Who gives the second factor that a privileged scope needs: a member of console.admin_group."`
 	Code    string   `placeholder:"CODE" help:"Their code, of an authenticator app or a recovery code; asked for at a terminal."`
 }
@@ -203,7 +208,7 @@ type tokensRotateCmd struct {
 	ID      string        `arg:"" help:"The token's id, as tokens list shows it."`
 	Overlap time.Duration `default:"24h" help:"For how long the old one can still be used, 0s to 720h; 0s revokes it at once."`
 	Days    int           `placeholder:"DAYS" help:"For how many days the new one is valid. Default: as long as the old one was."`
-	Key     string        `name:"public-key" placeholder:"FILE" help:"Of a client with a key: its next public key, in PEM or as a JWK."`
+	Key     *string       `name:"public-key" placeholder:"FILE" help:"Of a client with a key: its next public key, in PEM or as a JWK."`
 	Login   string        `placeholder:"LOGIN" help:"Who gives the second factor that a privileged scope needs: a member of console.admin_group."`
 	Code    string        `placeholder:"CODE" help:"Their code, of an authenticator app or a recovery code; asked for at a terminal."`
 }
