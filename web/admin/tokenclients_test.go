@@ -6,8 +6,10 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -263,6 +265,29 @@ func TestClientKeyFaults(t *testing.T) {
 	in.VouchedBy, in.Life = "p", 31*24*time.Hour
 	if _, err := tokens.Create(t.Context(), admin.Everything(), in, admined()); err == nil {
 		t.Error("a privileged client was made for more than 30 days")
+	}
+}
+
+// A client's next key is another one: the same RSA key for another algorithm is none.
+func TestRotateToTheSameKey(t *testing.T) {
+	_, tokens, _ := newTokens(t)
+	ctx, all := t.Context(), admin.Everything()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := tokens.Create(ctx, all, admin.TokenInput{Name: "x", Scopes: []string{admin.StatusRead}, Life: time.Hour,
+		PublicKey: publicText(t, key.Public())}, admined())
+	if err != nil || made.Algorithm != "RS256" {
+		t.Fatalf("made %+v, %v", made, err)
+	}
+	for _, alg := range []string{"RS256", "PS256"} {
+		same := fmt.Sprintf(`{"kty":"RSA","alg":%q,"n":%q,"e":"AQAB"}`, alg,
+			base64.RawURLEncoding.EncodeToString(key.N.Bytes()))
+		_, err := tokens.Rotate(ctx, all, made.ID, admin.Rotation{PublicKey: same}, admined())
+		if e, ok := admin.AsError(err); !ok || e.Field != "key" || !strings.Contains(e.Fault, "is the one") {
+			t.Errorf("the same key for %s: %v", alg, err)
+		}
 	}
 }
 
