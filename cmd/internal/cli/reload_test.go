@@ -97,7 +97,8 @@ func TestReload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	write(config, []byte(strings.Replace(string(text), "sessions:\n", "sessions:\n  life: 9h\n", 1)))
+	write(config, []byte(strings.NewReplacer("sessions:\n", "sessions:\n  life: 9h\n", "\nbranding:\n",
+		"\nbranding:\n  logo: logo.png\n  logo_dark: logo.png\n").Replace(string(text))))
 	write(filepath.Join(folder, "secret_key"), []byte(secret))
 	hangUp()
 	saysBy(t, s.log, `"needs_restart":["sessions.life","secret_key"]`)

@@ -97,8 +97,9 @@ func (p *App) reload(cfg config.Config, r reloads) (done, restart []string, err 
 func (p *App) needsRestart(cfg config.Config) []string {
 	var keys []string
 	was := p.Config.Settings()
+	taken := []string{"branding.logo", "branding.logo_dark"}
 	for i, now := range cfg.Settings() { // the same keys in the same order; secrets are masked
-		if now.Value != was[i].Value && now.Key != "branding.logo" && !strings.HasSuffix(now.Key, "_file") {
+		if now.Value != was[i].Value && !slices.Contains(taken, now.Key) && !strings.HasSuffix(now.Key, "_file") {
 			keys = append(keys, now.Key)
 		}
 	}
