@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"time"
 
 	"ssobridge/web/admin"
 )
@@ -40,6 +41,26 @@ func (s Slots) Queued(token string) int {
 	}
 	return 0
 }
+
+// Tries are the tries at the token endpoint, for the test of their bounds.
+type Tries struct{ t *tries }
+
+// What the tries bound.
+const (
+	TriesPerMinute, MaxTriers = triesPerMinute, maxTriers
+)
+
+// NewTries makes some.
+func NewTries() Tries { return Tries{&tries{blocks: map[string]*bucket{}}} }
+
+// Take takes one of a block of addresses.
+func (t Tries) Take(block string, at time.Time) (after int) { return t.t.take(block, at) }
+
+// GiveBack gives one back that was taken at a time.
+func (t Tries) GiveBack(block string, at time.Time) { t.t.giveBack(block, at) }
+
+// Blocks is how many blocks are counted.
+func (t Tries) Blocks() int { return len(t.t.blocks) }
 
 // ImportFaults is how a file of users is refused, by the fields of its faults, and how many lines a dry run shows.
 func ImportFaults(a admin.Adoption) (fields []string, shown int) {

@@ -93,11 +93,14 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) (accessToken, *token
 		Scopes: strings.Fields(in.Scope), Address: address})
 	switch {
 	case err != nil:
+		if ctx.Err() == nil { // whoever goes away, again and again, is still counted
+			a.tries.giveBack(block, now)
+		}
 		a.o.Logger.ErrorContext(ctx, "an access token was not issued", slog.String("ref", store.OriginOf(ctx).Ref),
 			slog.Any("error", err))
 		return accessToken{}, failedToken(idp.FailureOf(ctx, err))
 	case fault != nil:
-		return accessToken{}, a.refuseClient(r, fault, block, now)
+		return accessToken{}, a.refuseClient(r, fault)
 	}
 	a.tries.giveBack(block, now)
 	return accessToken{AccessToken: made.Text, TokenType: "Bearer", Scope: strings.Join(made.Scopes, " "),
@@ -105,7 +108,7 @@ func (a *API) issue(w http.ResponseWriter, r *http.Request) (accessToken, *token
 }
 
 // refuseClient says in the log why, with cause and fix, and to the client no more than it may know.
-func (a *API) refuseClient(r *http.Request, f *admin.ClientFault, block string, now time.Time) *tokenError {
+func (a *API) refuseClient(r *http.Request, f *admin.ClientFault) *tokenError {
 	ctx := r.Context()
 	if f.Proved {
 		idp.FootprintOf(ctx).Known() // no stranger: its lines in the log are not summed
@@ -120,13 +123,12 @@ func (a *API) refuseClient(r *http.Request, f *admin.ClientFault, block string, 
 			Description: "the client may not be used from this network"}
 	case admin.ClientUsed:
 		a.replayed(ctx, f.Token)
-	case admin.ClientScope:
-		a.tries.giveBack(block, now)
+	case admin.ClientScope: // counted too: its assertion is not used up, and can come again and again
 		return &tokenError{Err: "invalid_scope", status: http.StatusBadRequest,
 			Description: "the client lacks a scope that it asks for"}
 	case admin.ClientLimit:
 		return busyToken(fmt.Sprintf("%d access tokens of the client can be used", store.MaxAccessTokens),
-			int(admin.AccessLife/time.Minute))
+			int(admin.AccessLife/time.Second))
 	}
 	// One answer for all else: it must not tell a client that is there from one that is not.
 	return &tokenError{Err: "invalid_client", status: http.StatusUnauthorized,

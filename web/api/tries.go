@@ -53,10 +53,11 @@ func (t *tries) sweep(now time.Time) {
 	}
 }
 
+// giveBack gives back what was taken at a time. Of a minute that is over nothing is left to give back.
 func (t *tries) giveBack(block string, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if b := t.blocks[block]; b != nil && b.used > 0 && now.Sub(b.begins) < triesWindow {
+	if b := t.blocks[block]; b != nil && b.used > 0 && !now.Before(b.begins) && now.Sub(b.begins) < triesWindow {
 		b.used--
 	}
 }
