@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -101,13 +102,18 @@ func (p Providers) Import(ctx context.Context, scope Scope, n NewProvider) (Impo
 	if err := p.check(im.Record, cannotRegister); err != nil {
 		return im, err
 	}
+	var ends []string
+	if im.Before != nil {
+		ends = endsReading(im.Before.Source, im.Record.Source)
+		im.Notes = append(im.Notes, ends...)
+	}
 	im.Facts = metadata.Differences(store.ServiceProvider{Name: im.Record.Name}, said.Provider)
 	if im.Before != nil {
 		im.Changes = metadata.Differences(*im.Before, im.Record)
 		im.Sides = metadata.Sides(*im.Before, im.Record)
 	}
 	im.Warnings = p.warnings(im, n)
-	im.Seen, err = seenRecord(im.Record, im.Changes)
+	im.Seen, err = seenRecord(im.Record, im.Changes, ends)
 	return im, err
 }
 
@@ -225,15 +231,31 @@ func (p Providers) settle(im *Import, n NewProvider) error {
 	return nil
 }
 
-// seenRecord names a record and what it changes. Its source's times move on from one look to the next, and are left
-// out.
-func seenRecord(sp store.ServiceProvider, changes []metadata.Difference) (string, error) {
+// endsReading says what ends of how the metadata was read again: an import takes its own source in place of the former
+// one, and a record that nobody refreshes, or whose signature nobody checks, looks like the one before.
+func endsReading(was, is *store.Source) []string {
+	switch {
+	case was == nil || was.URL == "":
+		return nil
+	case is == nil || is.URL == "":
+		return []string{"its metadata is not read again from " + was.URL + " any more; give that address in place of the " +
+			"document if it is still to be"}
+	case len(was.TrustKey) > 0 && !bytes.Equal(was.TrustKey, is.TrustKey):
+		return []string{"its metadata had to be signed by " + metadata.CertificateLine(was.TrustKey) + ", and has not any " +
+			"more; sp add --trust-key sets that again"}
+	}
+	return nil
+}
+
+// seenRecord names a record, what it changes, and what it ends. Its source's times move on from one look to the next,
+// and are left out.
+func seenRecord(sp store.ServiceProvider, changes []metadata.Difference, ends []string) (string, error) {
 	sp.Source, sp.UpdatedAt = nil, time.Time{}
 	data, err := json.Marshal(sp)
 	if err != nil {
 		return "", fmt.Errorf("look at a service provider's record: %w", err)
 	}
-	return seenValues(seen(data), changes), nil
+	return seenValues(seen(data), changes, ends), nil
 }
 
 // seen names what was shown before it is done.

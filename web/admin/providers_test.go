@@ -2,6 +2,8 @@ package admin_test
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -335,6 +337,60 @@ func TestImportNamesBothSides(t *testing.T) {
 	if seen[0] == seen[1] {
 		t.Error("changes of two different records have one name")
 	}
+}
+
+// An import that ends that metadata is read again, or that its signature is checked, says so, and what is confirmed
+// names it.
+func TestImportSaysWhatItEnds(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(wikiMetadata)) // whoever asked is gone
+	}))
+	defer server.Close()
+	p, at := newProviders(t)
+	p.AllowLoopbackHTTP = true
+	p.Fetcher = metadata.NewFetcher(metadata.FetchOptions{AllowInternal: true, AllowLoopbackHTTP: true})
+	ctx, all := t.Context(), admin.Everything()
+	read := func(address string) admin.Import {
+		t.Helper()
+		n := admin.NewProvider{Address: address, Replace: true}
+		if address == "" {
+			n.Document = strings.NewReader(wikiMetadata)
+		}
+		im, err := p.Import(ctx, all, n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return im
+	}
+	reads := func(trustKey []byte) {
+		t.Helper()
+		if err := p.Store.ServiceProviders().Change(ctx, wikiID, func(sp *store.ServiceProvider) (store.Event, error) {
+			sp.Source = &store.Source{URL: server.URL, TrustKey: trustKey}
+			return at.event(), nil
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Save(ctx, all, read(""), at.event()); err != nil {
+		t.Fatal(err)
+	}
+	plain, from := read(""), read(server.URL)
+	says := func(what string, im, before admin.Import, want string) {
+		t.Helper()
+		said := strings.Join(im.Notes, "\n")
+		if want == "" && (said != "" || im.Seen != before.Seen) {
+			t.Errorf("%s: %q", what, said)
+		}
+		if !strings.Contains(said, want) || want != "" && im.Seen == before.Seen {
+			t.Errorf("%s: %q, want %q and another name", what, said, want)
+		}
+	}
+	says("a document over none", plain, plain, "")
+	reads(nil)
+	says("a document over an address", read(""), plain, "not read again from "+server.URL)
+	says("the address again", read(server.URL), from, "")
+	reads([]byte("a certificate"))
+	says("the address without its key", read(server.URL), from, "had to be signed by")
 }
 
 // What of an import will fail is said before it is saved, with the act that fixes it, in every face the same (REAL-24).
