@@ -33,6 +33,7 @@ func TestConsoleBranding(t *testing.T) {
 	// said is what is true of the page in a frame.
 	said := func(name, js string) bool {
 		return b.is(`(() => { const frame = document.querySelector('iframe[src*="branding/` + name + `"]');
+			if (!frame) return false; // the page is changing
 			frame.scrollIntoView(); const page = frame.contentDocument, at = frame.contentWindow;
 			return !!page && page.readyState === "complete" && !!page.querySelector("main.card") && (` + js + `) })()`)
 	}
@@ -91,5 +92,16 @@ func TestConsoleBranding(t *testing.T) {
 	if own.Header.Get("X-Frame-Options") != "DENY" || !strings.Contains(own.Body, "/assets/logo-dark?") ||
 		!strings.Contains(own.Body, `media="(prefers-color-scheme: dark)"`) {
 		t.Errorf("the login page: %v\n%s", own.Header, own.Body)
+	}
+
+	// On a ground of their own, what is pressed there shows where the focus is, and is read under the pointer too.
+	n := newBrowser(t)
+	n.open(w.launch(club))
+	n.sees("Login name")
+	if !n.is(`(() => { const link = document.querySelector("footer .link"); link.focus();
+		return getComputedStyle(link).outlineColor === "rgb(255, 255, 255)" &&
+			[...document.styleSheets].flatMap(s => [...s.cssRules]).some(r => r.selectorText?.includes("footer .link:hover") &&
+				r.style.color.startsWith("var(--on-ground")) })()`) {
+		t.Error("the focus is not seen, or the text under the pointer not read, on the ground of the branding")
 	}
 }
