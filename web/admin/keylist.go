@@ -156,34 +156,41 @@ func since(k store.SigningKey) time.Time {
 // shortestPrefix is how much of a key's id names it, in characters.
 const shortestPrefix = 4
 
-// Find is the one key of this id, or whose id begins so. With "" it is the one that is published and waits to be
-// promoted.
+// Find is the one key of this id or fingerprint, or whose fingerprint begins so. With "" it is the one that is
+// published and waits to be promoted.
 func (k Keys) Find(ctx context.Context, scope Scope, id string) (Key, error) {
 	list, err := k.List(ctx, scope)
 	if err != nil {
 		return Key{}, err
 	}
+	unnamed := id == "" // and not blanks: whoever gives those meant some key
 	// A fingerprint is written with colons, and the id is its beginning.
-	id = strings.ReplaceAll(strings.TrimSpace(id), ":", "")
+	id = bareFingerprint(id)
 	var found []Key
 	for _, key := range list.Keys {
 		switch {
 		case key.ID == id:
 			return key, nil
-		case id == "" && key.Use == Signing && key.State == KeyPublished,
-			len(id) >= shortestPrefix && strings.HasPrefix(key.ID, strings.ToLower(id)):
+		case unnamed && key.Use == Signing && key.State == KeyPublished,
+			len(id) >= shortestPrefix && (strings.HasPrefix(key.ID, id) || strings.HasPrefix(bareFingerprint(key.Fingerprint),
+				id)):
 			found = append(found, key)
 		}
 	}
 	switch {
 	case len(found) == 1:
 		return found[0], nil
-	case id == "":
+	case unnamed:
 		return Key{}, &Error{Field: "key", Fault: strconv.Itoa(len(found)) + " keys are in state published", Act: NameKey}
 	case len(found) == 0:
 		return Key{}, &Error{Kind: Missing, Field: "key", Fault: fmt.Sprintf("there is no key %.80q", id), Act: ListKeys}
 	}
 	return Key{}, &Error{Field: "key", Fault: fmt.Sprintf("%d keys begin with %.80q", len(found), id), Act: NameKey}
+}
+
+// bareFingerprint is a fingerprint, or the beginning of one, as ids are written.
+func bareFingerprint(text string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimSpace(text), ":", ""))
 }
 
 // known tells whether a service provider of this entity ID is registered.

@@ -203,6 +203,16 @@ func TestKeysRefuse(t *testing.T) {
 	if found, err := keys.Find(ctx, all, fingerprint); err != nil || found.ID != first {
 		t.Errorf("the beginning of a fingerprint: %v, %v", found, err)
 	}
+	whole := after.Keys[0].Fingerprint
+	if found, err := keys.Find(ctx, all, whole); err != nil || found.ID != first {
+		t.Errorf("a whole fingerprint: %v, %v", found, err)
+	}
+	_, err = keys.Find(ctx, all, whole[:len(whole)-1]+"x")
+	refusedWith(t, "another fingerprint", err, "key", admin.ListKeys)
+	for _, blank := range []string{" ", "\n", ":", " : "} { // "" alone is the key that waits
+		_, err = keys.Find(ctx, all, blank)
+		refusedWith(t, "a blank", err, "key", admin.ListKeys)
+	}
 	_, err = keys.Find(ctx, all, first[:3])
 	refusedWith(t, "by too few digits", err, "key", admin.ListKeys)
 }
