@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Group commit. A durable commit costs a disk flush, about a millisecond, and
@@ -19,6 +20,8 @@ import (
 const (
 	groupSize  = 64  // most changes in one commit, so that the first does not wait for too many
 	groupQueue = 256 // changes that wait; more wait at the door
+	// groupYield is how long a transaction lets others go first: the first change, and who wants the file, wait for it.
+	groupYield = 10 * time.Millisecond
 )
 
 // job is one change on its way through the writer.
@@ -120,7 +123,7 @@ func (g *group) commit(first *job) {
 	if err != nil {
 		// The file can't be written: everyone who waits now is told, rather
 		// than each trying anew for as long.
-		for j := first; j != nil; j = g.next() {
+		for j := first; j != nil; j = g.waiting() {
 			if j.take() {
 				j.done <- err
 			}
@@ -128,10 +131,11 @@ func (g *group) commit(first *job) {
 		return
 	}
 	var (
-		ran  []*job
-		good int
+		ran   []*job
+		good  int
+		began = time.Now() // monotonic: how long this takes, and no rule about time
 	)
-	for j := first; j != nil; j = g.next() {
+	for j := first; j != nil; j = g.next(began) {
 		if !j.take() {
 			continue
 		}
@@ -196,18 +200,22 @@ func (g *group) begin() (sqliteTx, error) {
 
 // next takes a waiting job; nil when there is none. It waits for nobody, but lets what can run go first: where the
 // processors are busy, that may be changes on their way here, and one commit for several costs hardly more than for
-// one. Where they are not, it comes back at once.
-func (g *group) next() *job {
-	for try := 0; ; try++ {
-		select {
-		case j := <-g.queue: // nil once closed and empty
-			return j
-		default:
-		}
-		if try == 1 {
-			return nil
-		}
-		runtime.Gosched()
+// one. Where they are not, it comes back at once. In a transaction that began long ago it lets nobody go first.
+func (g *group) next(began time.Time) *job {
+	if j := g.waiting(); j != nil || time.Since(began) > groupYield {
+		return j
+	}
+	runtime.Gosched()
+	return g.waiting()
+}
+
+// waiting takes a job that waits now; nil when there is none.
+func (g *group) waiting() *job {
+	select {
+	case j := <-g.queue: // nil once closed and empty
+		return j
+	default:
+		return nil
 	}
 }
 
