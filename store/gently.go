@@ -28,21 +28,23 @@ func Gently(ctx context.Context, atMost time.Duration) context.Context {
 	return context.WithValue(ctx, restingKey{}, r)
 }
 
-// rest waits after a piece of work that began at a moment, where the context is one of Gently. The end of the context
-// ends it.
-func rest(ctx context.Context, began time.Time) {
+// rest waits after a piece of work that began at a moment, where the context is one of Gently, and says how long. The
+// end of the context ends it.
+func rest(ctx context.Context, began time.Time) time.Duration {
 	r, ok := ctx.Value(restingKey{}).(*resting)
 	if !ok {
-		return
+		return 0
 	}
 	d := min(restFactor*time.Since(began), restMost) // monotonic: how long this took, and no rule about time
 	if r.left.Add(-int64(d)) < 0 {
-		return
+		return 0
 	}
+	from := time.Now()
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
 	}
+	return time.Since(from)
 }

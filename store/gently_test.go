@@ -12,7 +12,10 @@ func TestGently(t *testing.T) {
 	took := func(ctx context.Context, piece time.Duration) time.Duration {
 		began := time.Now()
 		time.Sleep(piece)
-		rest(ctx, began)
+		rested := rest(ctx, began)
+		if took := time.Since(began); rested != took-piece {
+			t.Errorf("after %s it rested for %s, and said %s", piece, took-piece, rested)
+		}
 		return time.Since(began)
 	}
 	for name, c := range map[string]struct {
