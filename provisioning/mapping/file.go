@@ -231,11 +231,13 @@ func plainNumbers(item *yaml.Node) *yaml.Node {
 		if item.Content[i].Value != "priority" || value.Tag != "!!str" {
 			continue
 		}
-		if _, err := strconv.Atoi(value.Value); err != nil {
+		n, err := strconv.Atoi(value.Value)
+		if err != nil {
 			continue
 		}
 		number := *value
 		number.Tag, number.Style = "!!int", 0
+		number.Value = strconv.Itoa(n) // YAML reads 010 as 8
 		bare := *item
 		bare.Content = slices.Clone(item.Content)
 		bare.Content[i+1] = &number

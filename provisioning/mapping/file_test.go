@@ -67,3 +67,13 @@ func TestReadFile(t *testing.T) {
 		})
 	}
 }
+
+// A priority in quotes is the number that stands there: YAML reads 010 as 8.
+func TestReadFilePriorityInQuotes(t *testing.T) {
+	for text, want := range map[string]int{`'10'`: 10, `"010"`: 10, `'-08'`: -8, "10": 10} {
+		all, err := mapping.ReadFile([]byte("mappings:\n  - role: owner\n    priority: " + text + "\n"))
+		if err != nil || len(all) != 1 || all[0].Priority != want {
+			t.Errorf("%s: %+v, %v; want %d", text, all, err, want)
+		}
+	}
+}
