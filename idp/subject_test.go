@@ -40,6 +40,8 @@ func TestREQ19(t *testing.T) {
 		{"encrypted", `<saml:Subject><saml:EncryptedID/></saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"base id", `<saml:Subject><saml:BaseID/></saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"empty", `<saml:Subject/>`, answered, ""},
+		{"a text", `<saml:Subject>x</saml:Subject>`, atOnce, "RequestUnsupported"},
+		{"a text behind a comment", `<saml:Subject><!-- of --> x</saml:Subject>`, atOnce, "RequestUnsupported"},
 		{"empty NameID", `<saml:Subject><saml:NameID/></saml:Subject>`, answered, ""},
 		{"NameID of blanks", nameID("", " \n "), answered, ""},
 		{"confirmation alone", `<saml:Subject><saml:SubjectConfirmation/></saml:Subject>`, atOnce, "RequestUnsupported"},

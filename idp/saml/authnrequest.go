@@ -281,7 +281,9 @@ func checkIssuerFormat(el *etree.Element) error {
 func (r *AuthnRequest) readSubject(el *etree.Element) error {
 	parts := el.ChildElements()
 	if len(parts) == 0 {
-		return nil // without an identifier it is whoever comes with the request (saml-core 3.4.1)
+		// Without an identifier it is whoever comes with the request (saml-core 3.4.1); a text would be meant as one.
+		r.NoNameID = strings.Trim(el.Text(), blanks) != ""
+		return nil
 	}
 	if len(parts) != 1 || !Is(parts[0], NSAssertion, "NameID") {
 		r.NoNameID = true
