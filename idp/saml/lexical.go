@@ -40,7 +40,7 @@ func BooleanOf(el *etree.Element, name string) (value, ok bool, err error) {
 // dateTime is an xs:dateTime, also with small letters, a blank for the T or before the offset, an offset without its
 // colon or minutes, UTC for Z, and as Java prints a time: without seconds that are zero, and with a zone behind an
 // offset.
-var dateTime = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?([.,]\d{1,40})?` +
+var dateTime = regexp.MustCompile(`^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(?:(:\d\d)([.,]\d{1,40})?)?` +
 	`(?: ?(?:([Zz]|UTC|GMT)|([+-]\d\d)(?::?(\d\d))?)(?:\[[A-Za-z0-9/_+-]{1,40}\])?)?$`)
 
 // DateTime reads an xs:dateTime. SAML's are in UTC (saml-core 1.3.3); an offset
