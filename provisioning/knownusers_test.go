@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf16"
 
 	"ssobridge/provisioning"
@@ -90,6 +91,8 @@ func TestReadKnownUsersRefusals(t *testing.T) {
 		"rounded, comma": {"login;account;external_id\njane;" + h + ";1,23457E+11\n",
 			[]string{"line 2, external_id"}},
 		"behind a separator": {"sep=,\nlogin,account\njane\n", []string{"line 3, cells"}},
+		"header behind it":   {"sep=,\nlogin,acount\njane,x\n", []string{"line 2, header"}},
+		"quotes behind it":   {"sep=,\nlogin,\"ac\"count\n", []string{"line 2, quotes"}},
 		"unknown column":     {"login,acount,external_id\njane," + h + ",x\n", []string{"line 1, header"}},
 		"column twice":       {"login,account,Login\njane," + h + ",jane\n", []string{"line 1, header"}},
 		"nobody":             {"login,account\n," + h + "\n", []string{"line 2, login"}},
@@ -201,4 +204,16 @@ func FuzzReadKnownUsers(f *testing.F) {
 			ids[told.ExternalID] = true
 		}
 	})
+}
+
+// Empty columns cost no more for being many.
+func TestReadKnownUsersManyEmptyColumns(t *testing.T) {
+	began := time.Now()
+	got, err := provisioning.ReadKnownUsers(strings.NewReader("login,account" + strings.Repeat(",", 1<<17) + "\n"))
+	if err != nil || len(got) != 0 {
+		t.Errorf("%v, %v", got, err)
+	}
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("a header took %s", took)
+	}
 }

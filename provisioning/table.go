@@ -56,7 +56,7 @@ func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaul
 	rows := csv.NewReader(in)
 	rows.ReuseRecord = true
 	rows.Comma = separator(head)
-	columns, err := readHeader(rows, known)
+	columns, err := readHeader(rows, known, skipped)
 	if err != nil {
 		return err
 	}
@@ -95,8 +95,8 @@ func readTable(r io.Reader, limits tableLimits, known []string, faults *lineFaul
 	return nil
 }
 
-// readHeader reads the names of the columns.
-func readHeader(rows *csv.Reader, known []string) ([]string, error) {
+// readHeader reads the names of the columns. skipped lines stand before them.
+func readHeader(rows *csv.Reader, known []string, skipped int) ([]string, error) {
 	record, err := rows.Read()
 	if errors.Is(err, io.EOF) {
 		return nil, &InputError{
@@ -105,7 +105,12 @@ func readHeader(rows *csv.Reader, known []string) ([]string, error) {
 		}
 	}
 	if err != nil {
-		return nil, fileFault(err, 0)
+		return nil, fileFault(err, skipped)
+	}
+	// Spreadsheets write columns behind the last one where somebody once wrote something.
+	named := len(record)
+	for named > 0 && strings.TrimSpace(record[named-1]) == "" {
+		named--
 	}
 	var faults lineFaults
 	var columns []string
@@ -113,12 +118,12 @@ func readHeader(rows *csv.Reader, known []string) ([]string, error) {
 	for i, name := range record {
 		name = strings.ToLower(strings.TrimSpace(name))
 		switch {
-		case name == "" && !slices.ContainsFunc(record[i:], func(more string) bool { return strings.TrimSpace(more) != "" }):
-			// Spreadsheets write columns behind the last one where somebody once wrote something.
+		case i >= named:
 		case slices.Contains(columns, name):
-			faults.add(1, "header", fmt.Sprintf("%.40q stands twice", name), "leave one of them out")
+			faults.add(1+skipped, "header", fmt.Sprintf("%.40q stands twice", name), "leave one of them out")
 		case !slices.Contains(known, name):
-			faults.add(1, "header", fmt.Sprintf("%.40q is not known", name), "use the columns "+strings.Join(listed, ", "))
+			faults.add(1+skipped, "header", fmt.Sprintf("%.40q is not known", name),
+				"use the columns "+strings.Join(listed, ", "))
 		}
 		columns = append(columns, name)
 	}
@@ -149,7 +154,7 @@ func readCells(line int, columns, record []string, row map[string]string, faults
 		cell := bareCell(record[i])
 		switch {
 		case name == "" && strings.TrimSpace(cell) != "":
-			faults.add(line, fmt.Sprintf("cell %d", i+1), "stands below no name of a column", "name the column in line 1")
+			faults.add(line, fmt.Sprintf("cell %d", i+1), "stands below no name of a column", "name the column in the header")
 			good = false
 		case roundedNumber.MatchString(cell):
 			faults.add(line, name, fmt.Sprintf("%.40q is a number that a spreadsheet has rounded", cell),
