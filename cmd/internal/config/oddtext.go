@@ -20,6 +20,9 @@ var forPeople = map[string]bool{
 	"metadata.technical_contact_name": true, "metadata.support_contact_name": true,
 }
 
+// sourceLabel are such keys, too: what buttons call sources.
+var sourceLabel = regexp.MustCompile(`^sources\.[^.]+\.label$`)
+
 // oddText says what copying has left in a value that can't belong there: characters that nobody sees, quotation marks
 // that nothing took off. Each would make it another value, such as an id that is never found.
 func oddText(path, text string) (fault, fix string) {
@@ -27,7 +30,7 @@ func oddText(path, text string) (fault, fix string) {
 	first, _ := utf8.DecodeRuneInString(text)
 	last, _ := utf8.DecodeLastRuneInString(text)
 	switch r, odd := oddRune(text); {
-	case forPeople[path] || text == "":
+	case forPeople[path] || sourceLabel.MatchString(path) || text == "":
 		return "", ""
 	case odd:
 		return "has " + runeName(r), `type the value anew; what belongs into a DN is written there like \C2\A0`

@@ -86,6 +86,11 @@ func TestSourcesChecked(t *testing.T) {
 	if _, faults := sourceFaults(t, folder, "sources:\n"+good+"    groups: ['ctct-{account}-{role}']\n"); faults != "" {
 		t.Errorf("a good one: %s", faults)
 	}
+	// A label is for people, as they quote.
+	if cfg, faults := sourceFaults(t, folder, "sources:\n"+good+"    label: «\u00a0Compte\u00a0»\n"+
+		"    login_url: https://a.test/login\n"); faults != "" || cfg.Sources["portal"].Label != "«\u00a0Compte\u00a0»" {
+		t.Errorf("a label in quotation marks: %s %q", faults, cfg.Sources["portal"].Label)
+	}
 	for name, c := range map[string]struct{ text, want string }{
 		"name":           {"  Portal:\n    issuer: a\n    keys: [a.pem]\n", "can't name a source"},
 		"no issuer":      {"  portal:\n    keys: [a.pem]\n", "issuer"},
