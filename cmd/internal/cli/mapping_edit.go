@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/store"
 	"ssobridge/web/admin"
 )
 
@@ -151,8 +152,13 @@ func (c *mappingHistoryCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	if len(list) == 0 && c.ID != 0 {
-		return badInput(fmt.Errorf("there is no mapping %d, and there was none", c.ID),
-			"ssobridge mapping history shows all entries")
+		// One that was added before there was a history has none until it is changed.
+		if _, err := p.Mappings().Get(s.ctx, admin.Everything(), c.ID); errors.Is(err, store.ErrNotFound) {
+			return badInput(fmt.Errorf("there is no mapping %d, and there was none", c.ID),
+				"ssobridge mapping history shows all entries")
+		} else if err != nil {
+			return err
+		}
 	}
 	t := s.table(c.asJSON, "ENTRY", "MAPPING", "WHEN", "WHAT", "BY", "STATE")
 	for _, v := range list {
