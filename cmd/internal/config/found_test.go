@@ -209,11 +209,15 @@ func TestValuesAsTheyComeAreOneValue(t *testing.T) {
 		"a line end":         {provider + "ac\nme", "has a character that can't be seen (U+000A)"},
 		"quotes of a DN":     {"DIRECTORY_BASE_DN=“dc=example,dc=com”", "has typographic quotation marks"},
 		"one of a list":      {"DIRECTORY_URLS=ldaps://a.example.com,ldaps://b.example.com\u200b", "can't be seen (U+200B)"},
-		"a time":             {"SESSIONS_IDLE= 20m\n", ""},
-		"a number":           {"DIRECTORY_POOL_SIZE=4 ", ""},
-		"True":               {"METADATA_ALLOW_LOOPBACK_HTTP=True ", ""},
-		"yes":                {"METADATA_ALLOW_LOOPBACK_HTTP=yes", "is neither true nor false"},
-		"a name for people":  {"BRANDING_NAME=“Best”\u00a0Co", ""},
+		"quotes in a list": {"DIRECTORY_URLS=ldaps://a.example.com, “ldaps://b.example.com”,ldaps://c.example.com",
+			"typographic"},
+		"quotes of a list": {"DIRECTORY_URLS='ldaps://a.example.com',ldaps://b.example.com",
+			"has quotation marks in it"},
+		"a time":            {"SESSIONS_IDLE= 20m\n", ""},
+		"a number":          {"DIRECTORY_POOL_SIZE=4 ", ""},
+		"True":              {"METADATA_ALLOW_LOOPBACK_HTTP=True ", ""},
+		"yes":               {"METADATA_ALLOW_LOOPBACK_HTTP=yes", "is neither true nor false"},
+		"a name for people": {"BRANDING_NAME=“Best”\u00a0Co", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg, err := loadFolder(t, folder, "SSOBRIDGE_"+tc.variable)
@@ -228,6 +232,10 @@ func TestValuesAsTheyComeAreOneValue(t *testing.T) {
 				t.Errorf("got %q", cfg.ConstantContact.ExternalProvider)
 			}
 		})
+	}
+	cfg, err := loadFolder(t, folder, `SSOBRIDGE_DIRECTORY_URLS=["ldaps://a.example.com ", 'ldaps://b.example.com']`)
+	if urls := cfg.Directory.URLs; err != nil || len(urls) != 2 || urls[0] != "ldaps://a.example.com" {
+		t.Errorf("a list as in the file: %q, %v", urls, err)
 	}
 	file := initFolder(t)
 	change(t, file, "public_url: ", "log: {level: \" debug \"}\nmetrics: {listen: “127.0.0.1:9090”}\npublic_url: ")

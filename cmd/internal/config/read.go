@@ -274,13 +274,18 @@ func setScalar(field reflect.Value, text string) (fault, fix string) {
 			if err := yaml.Unmarshal([]byte(flow), &list); err != nil {
 				return fmt.Sprintf("%s is not a list of texts", plaintext.Quote(text)), "write [ONE, TWO], or ONE,TWO"
 			}
-			field.Set(reflect.ValueOf(list))
-			return "", ""
-		}
-		for item := range strings.SplitSeq(text, ",") {
-			if item = strings.TrimSpace(item); item != "" {
-				list = append(list, item)
+		} else {
+			for item := range strings.SplitSeq(text, ",") {
+				if item = strings.Trim(item, blanks); item != "" {
+					list = append(list, item)
+				}
 			}
+		}
+		for i, item := range list {
+			if fault, fix := Odd(item); fault != "" {
+				return fault, fix
+			}
+			list[i] = strings.Trim(item, blanks)
 		}
 		field.Set(reflect.ValueOf(list))
 	}
