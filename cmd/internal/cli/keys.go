@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -221,7 +222,7 @@ Example:
 
 // Run publishes it.
 func (c *keysPublishCmd) Run(s *invocation, keys admin.Keys) error {
-	k, err := keys.Find(s.ctx, s.scope(), c.Key)
+	k, err := s.namedKey(keys, c.Key)
 	if err != nil {
 		return err
 	}
@@ -242,6 +243,14 @@ func (c *keysPublishCmd) Run(s *invocation, keys admin.Keys) error {
 		}
 	}
 	return s.key(keys, k.ID)
+}
+
+// namedKey is the key that an argument names. A variable that is empty names none, and not the one that waits.
+func (s *invocation) namedKey(keys admin.Keys, id string) (admin.Key, error) {
+	if id == "" {
+		return admin.Key{}, badInput(errors.New("no key is named"), "ssobridge keys list shows their ids")
+	}
+	return keys.Find(s.ctx, s.scope(), id)
 }
 
 // key prints how a key stands now, as JSON.
@@ -408,7 +417,7 @@ Example:
 
 // Run retires it.
 func (c *keysRetireCmd) Run(s *invocation, keys admin.Keys) error {
-	k, err := keys.Find(s.ctx, s.scope(), c.Key)
+	k, err := s.namedKey(keys, c.Key)
 	if err != nil {
 		return err
 	}
@@ -451,7 +460,7 @@ Example:
 
 // Run prints the certificate.
 func (c *keysExportCmd) Run(s *invocation, keys admin.Keys) error {
-	k, err := keys.Find(s.ctx, s.scope(), c.Key)
+	k, err := s.namedKey(keys, c.Key)
 	if err != nil {
 		return err
 	}
