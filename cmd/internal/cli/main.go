@@ -137,8 +137,8 @@ func oddArgument(args []string) string {
 			return plaintext.Quote(arg) + " begins with a long dash: options begin with two short ones, --"
 		}
 		if fault, fix := config.Odd(arg); fault != "" {
-			what := plaintext.Quote(arg)
-			if len(arg) > 60 || strings.Contains(arg, "=") && !strings.HasPrefix(args[max(i-1, 0)], "--group") {
+			what, before := plaintext.Quote(arg), args[max(i-1, 0)]
+			if len(arg) > 60 || before == "--code" || strings.Contains(arg, "=") && !strings.HasPrefix(before, "--group") {
 				what = fmt.Sprintf("argument %d", i+1) // it may be a secret
 			}
 			return what + " " + fault + ": " + fix
