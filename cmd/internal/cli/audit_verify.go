@@ -75,8 +75,8 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 		printVerified(s, v)
 	}
 	if v.Foreign > 0 {
-		s.printf("NOT WRITTEN BY SSOBRIDGE: %d events, the first of them event %d (%s of %s)\n", v.Foreign, v.First.ID,
-			v.First.Action, v.First.At.UTC().Format(time.RFC3339))
+		s.printf("NOT WRITTEN BY SSOBRIDGE: %s, the first of them event %d (%s of %s)\n",
+			plural(v.Foreign, "event", "events"), v.First.ID, v.First.Action, v.First.At.UTC().Format(time.RFC3339))
 		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"),
 			hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database" +
 				acknowledgeHint(v),
@@ -90,19 +90,16 @@ func printVerified(s *invocation, v admin.Verification) {
 	s.printf("%d events are unchanged; %d checkpoints in the database are valid, %d from outside\n", v.Chained,
 		v.Checkpoints, v.Outside)
 	if v.Acknowledged > 0 {
-		breaks := "breaks"
-		if v.Acknowledged == 1 {
-			breaks = "break"
-		}
-		s.printf("%d acknowledged %s: ssobridge audit list --action audit-acknowledge says who, when and why\n",
-			v.Acknowledged, breaks)
+		s.printf("%s: ssobridge audit list --action audit-acknowledge says who, when and why\n",
+			plural(v.Acknowledged, "acknowledged break", "acknowledged breaks"))
 	}
 	if v.Cut != nil {
 		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n",
 			v.Cut.At.UTC().Format("2006-01-02 15:04:05 MST"), v.Cut.Entries())
 	}
 	if v.BeforeCut > 0 {
-		s.printf("%d checkpoints from outside are from before the cut, and can't be compared any more\n", v.BeforeCut)
+		s.printf("%s from before the cut, and can't be compared any more\n",
+			plural(v.BeforeCut, "checkpoint from outside is", "checkpoints from outside are"))
 	}
 	if v.NoMAC > 0 {
 		s.printf("%d of them carry no MAC: they were written by the version before, the newest of %s\n", v.NoMAC,
@@ -122,7 +119,8 @@ func printVerified(s *invocation, v admin.Verification) {
 		s.printf("last checkpoint: %s\n", v.LastCheckpoint.UTC().Format("2006-01-02 15:04:05 MST"))
 	}
 	if v.Unchecked > 0 {
-		s.printf("%d events are in no checkpoint yet; the running bridge makes one every ten seconds\n", v.Unchecked)
+		s.printf("%s in no checkpoint yet; the running bridge makes one every ten seconds\n",
+			plural(v.Unchecked, "event is", "events are"))
 	}
 }
 

@@ -242,7 +242,7 @@ func (c *provisionRetryCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	s.printf("%d users are tried again; the running bridge makes the calls\n", n)
+	s.printf("%s tried again; the running bridge makes the calls\n", plural(n, "user is", "users are"))
 	return s.object(struct {
 		Tried int `json:"tried_again"`
 	}{n})

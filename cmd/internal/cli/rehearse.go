@@ -51,12 +51,12 @@ func (c *restoreCmd) rehearse(s *invocation, cfg config.Config) (err error) {
 	if err := compareStores(s, cfg, p, r); err != nil {
 		return err
 	}
-	s.printf("\nNothing was changed. %d failed, %d warnings\n", r.failures, r.warnings)
+	s.printf("\nNothing was changed. %d failed, %s\n", r.failures, plural(r.warnings, "warning", "warnings"))
 	if err := r.end(); err != nil {
 		return err
 	}
 	if r.failures > 0 {
-		return failed(fmt.Errorf("%d steps of the rehearsal failed", r.failures), "do what stands below each FAIL")
+		return failed(fmt.Errorf("%s of the rehearsal failed", plural(r.failures, "step", "steps")), "do what stands below each FAIL")
 	}
 	return nil
 }

@@ -338,18 +338,27 @@ func (c consoleFactors) list(s *invocation) {
 }
 
 func settledText(d store.Settled) string {
-	text := fmt.Sprintf("%d second factors, recovery codes of %d people, %d invitations, %d suspended users, %d keys, "+
-		"%d mappings, %d service providers, %d API tokens, %d sources; %d sessions ended",
-		d.Factors, d.Codes, d.Invitations, d.Users, d.Keys, d.Mappings, d.Providers, d.Tokens, d.Sources, d.Sessions)
+	text := strings.Join([]string{
+		plural(d.Factors, "second factor", "second factors"),
+		"recovery codes of " + plural(d.Codes, "person", "people"),
+		plural(d.Invitations, "invitation", "invitations"),
+		plural(d.Users, "suspended user", "suspended users"),
+		plural(d.Keys, "key", "keys"),
+		plural(d.Mappings, "mapping", "mappings"),
+		plural(d.Providers, "service provider", "service providers"),
+		plural(d.Tokens, "API token", "API tokens"),
+		plural(d.Sources, "source", "sources"),
+	}, ", ") + "; " + plural(d.Sessions, "session", "sessions") + " ended"
 	if d.Unconfirmed > 0 {
-		text += fmt.Sprintf("; %d second factors open the admin console only after an invitation", d.Unconfirmed)
+		text += fmt.Sprintf("; %s the admin console only after an invitation",
+			plural(d.Unconfirmed, "second factor opens", "second factors open"))
 	}
 	if d.Moves > 0 {
 		text += fmt.Sprintf("; people who were moved to a source since: %d, nobody is created for them until their file is "+
 			"given again to ssobridge users move-source", d.Moves)
 	}
 	if d.Resumed > 0 {
-		text += fmt.Sprintf("; %d users that were resumed since are resumed", d.Resumed)
+		text += fmt.Sprintf("; %s, as since the copy", plural(d.Resumed, "user is resumed", "users are resumed"))
 	}
 	return text
 }
@@ -361,9 +370,9 @@ func listUnknown(p *server.App, s *invocation, try store.Settled) error {
 	if err != nil {
 		return err
 	}
-	s.printf("\nVoid from now on: %d invitations, %d API tokens, and the recovery codes of %d people. Removed since, as far as is "+
-		"known: %s.\n",
-		try.Invitations, try.Tokens, try.Codes, settledText(try))
+	s.printf("\nVoid from now on: %s, %s, and the recovery codes of %s. Removed since, as far as is known: %s.\n",
+		plural(try.Invitations, "invitation", "invitations"), plural(try.Tokens, "API token", "API tokens"),
+		plural(try.Codes, "person", "people"), settledText(try))
 	s.printf("%d suspended users stay suspended. Users that were suspended since the backup are not: see ssobridge "+
 		"users suspend.\n", suspended[store.Suspended])
 

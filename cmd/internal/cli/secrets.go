@@ -191,11 +191,12 @@ func (c *secretsRemoveCmd) Run(s *invocation, p *server.App) error {
 	return s.object(out)
 }
 
-func plural(n int, one, many string) string {
+// plural is a number with its noun, and what goes with it.
+func plural[N int | int64](n N, one, many string) string {
 	if n == 1 {
 		return "1 " + one
 	}
-	return strconv.Itoa(n) + " " + many
+	return strconv.FormatInt(int64(n), 10) + " " + many
 }
 
 // checkSecrets compares the secret keys of the configuration with those that the store and the running replicas need.

@@ -227,7 +227,7 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 		if err != nil {
 			return err
 		}
-		if err := s.confirm(c.Yes, false, fmt.Sprintf("Confirm %d assumed users?", now.Count(store.Assumed))); err != nil {
+		if err := s.confirm(c.Yes, false, fmt.Sprintf("Confirm %s?", plural(now.Count(store.Assumed), "assumed user", "assumed users"))); err != nil {
 			return err
 		}
 	}
@@ -235,7 +235,7 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	s.printf("confirmed %d users\n", n)
+	s.printf("confirmed %s\n", plural(n, "user", "users"))
 	return s.object(struct {
 		Confirmed int `json:"confirmed"`
 	}{n})

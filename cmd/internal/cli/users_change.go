@@ -81,8 +81,8 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 		return failed(fmt.Errorf("plan %d: %w", plan.ID, provisioning.ErrPlanUnmade),
 			"make a new one, and give its number: ssobridge provision plan")
 	}
-	s.printf("plan %d of %s would create %d users\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"),
-		plan.Creations)
+	s.printf("plan %d of %s would create %s\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"),
+		plural(plan.Creations, "user", "users"))
 	if c.Preview {
 		return s.object(toJSONPlan(plan))
 	}
@@ -127,7 +127,7 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		s.printf("left out: %s\n", fault.Text())
 	}
 	all, faults := len(adoption.Items), adoption.Faults
-	s.printf("%d users, %d with faults\n", all, faults)
+	s.printf("%s, %d with faults\n", plural(all, "user", "users"), faults)
 	out := toJSONAdoptions(adoption)
 	if c.Preview {
 		return s.object(out)

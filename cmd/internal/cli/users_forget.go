@@ -49,18 +49,21 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 	}
 	s.printf("forgot person %s\n", person)
 	for _, part := range []struct {
-		n     int64
-		words string
+		n         int64
+		one, many string
 	}{
-		{f.Users, "users of the ledger"}, {f.Sessions, "sessions"}, {f.SignIns, "started sign-ins"},
-		{f.Browsers, "known browsers"},
-		{f.Traces, "traces"}, {f.Work, "items of work by hand"}, {f.Items, "items of plans, which stay without names"},
-		{f.Factors, "second factors"}, {f.Names, "names in lists"}, {f.Claims, "records of what a source said"},
-		{f.Moves, "moves to a source"},
-		{f.Requests, "orders of client accounts, which stay without names"},
+		{f.Users, "user of the ledger", "users of the ledger"}, {f.Sessions, "session", "sessions"},
+		{f.SignIns, "started sign-in", "started sign-ins"}, {f.Browsers, "known browser", "known browsers"},
+		{f.Traces, "trace", "traces"}, {f.Work, "item of work by hand", "items of work by hand"},
+		{f.Items, "item of a plan, which stays without names", "items of plans, which stay without names"},
+		{f.Factors, "second factor", "second factors"}, {f.Names, "name in lists", "names in lists"},
+		{f.Claims, "record of what a source said", "records of what a source said"},
+		{f.Moves, "move to a source", "moves to a source"},
+		{f.Requests, "order of a client account, which stays without names",
+			"orders of client accounts, which stay without names"},
 	} {
 		if part.n > 0 {
-			s.printf("%d %s\n", part.n, part.words)
+			s.printf("%s\n", plural(part.n, part.one, part.many))
 		}
 	}
 	if f.Known {

@@ -58,7 +58,7 @@ func TestAuditSeals(t *testing.T) {
 	// The chain is whole, and holds the event that the database lied about as none of ours.
 	out, err := w.tryCommand("audit", "verify", "--checkpoints", sink)
 	if err == nil || !strings.Contains(out, "events are unchanged") || strings.Contains(out, "in no checkpoint yet") ||
-		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 events") || strings.Contains(out, "no MAC") {
+		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 event,") || strings.Contains(out, "no MAC") {
 		t.Errorf("verify: %v\n%s", err, out)
 	}
 	// Events name people by their id alone.
@@ -79,7 +79,7 @@ func TestAuditSeals(t *testing.T) {
 	// The event that the database lied about makes this an error too, and nothing else does.
 	if out, err := w.tryCommand("audit", "verify", "--checkpoints", log); err == nil || !strings.Contains(out,
 		"events are unchanged") ||
-		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 events") {
+		!strings.Contains(out, "NOT WRITTEN BY SSOBRIDGE: 1 event,") {
 		t.Errorf("verify by the log: %v\n%s", err, out)
 	}
 

@@ -80,12 +80,12 @@ func TestRestoredFactorsAreConfirmed(t *testing.T) {
 	out, err = w.tryCommand("restore", backup)
 	w.env = env
 	if err == nil || !strings.Contains(out, "does not say of 1 people") || !strings.Contains(out,
-		"1 second factors open the admin console only after an invitation") {
+		"1 second factor opens the admin console only after an invitation") {
 		t.Errorf("looking without the journal, with the administrator's account disabled: %v\n%s", err, out)
 	}
 	confirmed(consoleAdmin, true) // looking changes nothing
 	out = w.command(t, "restore", backup, "--yes")
-	if !strings.Contains(out, "1 second factors open the admin console only after an invitation") {
+	if !strings.Contains(out, "1 second factor opens the admin console only after an invitation") {
 		t.Errorf("restore --yes:\n%s", out)
 	}
 	confirmed(consoleAdmin, false)
