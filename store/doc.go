@@ -15,8 +15,8 @@
 //
 // Where to look, by topic:
 //
-//   - the database itself: db, engine, sqlite*, postgres*, group (several commits in one), checkpoint (of the write-ahead
-//     log), migrate, shape, statistics, lock, copy*
+//   - the database itself: db, engine, sqlite*, postgres*, group (several commits in one), checkpoint (of the
+//     write-ahead log), migrate, shape, statistics, lock, copy*
 //   - sign-ins: signins, sessions, participations, logouts, tries, throttle and guesses (what is counted before a
 //     password or a code is checked)
 //   - people: people, epochs, factor*, secondfactors, nameids, departures, forget, source*

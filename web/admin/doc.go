@@ -11,7 +11,7 @@
 // Nothing here knows a page, an HTTP request or a terminal: no text of this package names a button, a flag or a
 // command. Each face says in its own words how an Act is done.
 //
-// Most files are named after the area of the console that they serve. Those that serve all: act and error (what is said
-// of a fault), turn (faults of the rooms below become an Error), scope (the client accounts that a caller may see), status
-// and health* (how the bridge stands), finding, names, trace.
+// Most files are named after the area of the console that they serve. Those that serve all: act and error (what is
+// said of a fault), turn (faults of the rooms below become an Error), scope (the client accounts that a caller may
+// see), status and health* (how the bridge stands), finding, names, trace.
 package admin

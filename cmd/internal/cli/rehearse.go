@@ -56,7 +56,8 @@ func (c *restoreCmd) rehearse(s *invocation, cfg config.Config) (err error) {
 		return err
 	}
 	if r.failures > 0 {
-		return failed(fmt.Errorf("%s of the rehearsal failed", plural(r.failures, "step", "steps")), "do what stands below each FAIL")
+		return failed(fmt.Errorf("%s of the rehearsal failed", plural(r.failures, "step", "steps")),
+			"do what stands below each FAIL")
 	}
 	return nil
 }

@@ -227,7 +227,8 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 		if err != nil {
 			return err
 		}
-		if err := s.confirm(c.Yes, false, fmt.Sprintf("Confirm %s?", plural(now.Count(store.Assumed), "assumed user", "assumed users"))); err != nil {
+		ask := fmt.Sprintf("Confirm %s?", plural(now.Count(store.Assumed), "assumed user", "assumed users"))
+		if err := s.confirm(c.Yes, false, ask); err != nil {
 			return err
 		}
 	}

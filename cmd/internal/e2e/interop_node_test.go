@@ -87,8 +87,8 @@ func (n *nodeSP) validated(p *page) map[string]any {
 	return profile
 }
 
-// useBinding sets how node-saml sends its requests. What it posts it deflates by default, which saml-bindings 3.5.4 does
-// not know and we take.
+// useBinding sets how node-saml sends its requests. What it posts it deflates by default, which saml-bindings 3.5.4
+// does not know and we take.
 func useBinding(options map[string]any, binding string) {
 	options["authnRequestBinding"] = map[string]string{"redirect": "HTTP-Redirect", "post": "HTTP-POST"}[binding]
 }
