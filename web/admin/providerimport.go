@@ -242,7 +242,7 @@ func endsReading(was, is *store.Source) []string {
 			"document if it is still to be"}
 	case len(was.TrustKey) > 0 && !bytes.Equal(was.TrustKey, is.TrustKey):
 		return []string{"its metadata had to be signed by " + metadata.CertificateLine(was.TrustKey) + ", and has not any " +
-			"more; sp add --trust-key sets that again"}
+			"more, unless it is imported with that certificate to trust"}
 	}
 	return nil
 }

@@ -265,11 +265,17 @@ func TestAuditWaitsForTheUpgrade(t *testing.T) {
 	w.start(t)
 	w.stop(t) // seals it
 	w.command(t, "keys", "generate")
+	seals := func() int { return strings.Count(w.out.String(), `"msg":"audit seal"`) }
+	kept := seals()
 	w.start(t)
-	seals := strings.Count(w.out.String(), `"msg":"audit seal"`)
-	// It purges when it starts, and seals ten seconds later.
-	if !eventually(func() bool { return strings.Count(w.out.String(), `"msg":"audit seal"`) > seals }) {
+	// It seals and then purges when it starts, and seals again after that what came in between.
+	if !eventually(func() bool { return seals() > kept }) {
 		t.Fatal("nothing is sealed")
+	}
+	kept = seals()
+	c.deliver(c.goOn(c.get(w.launch(club))))
+	if !eventually(func() bool { return seals() > kept }) {
+		t.Fatal("nothing is sealed after the purge")
 	}
 	if out := w.command(t, "audit", "verify"); strings.Contains(out, "purged") || strings.Contains(out, "cut") {
 		t.Errorf("beside the version before:\n%s", out)
