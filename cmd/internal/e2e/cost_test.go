@@ -68,7 +68,9 @@ var background = cost{commits: 5, trips: 15}
 // TestCost: what a launch and a fresh sign-in ask of the database, of the disk and of the memory is no more than it is
 // today. The ceilings of statements, transactions, commits and round trips leave less than one more of each, beside a
 // purge that may fall into the time; those of bytes and allocations leave a twentieth or so for what differs from run
-// to run. Who makes a sign-in dearer on purpose raises its ceiling and says why.
+// to run. Nobody can tell whose a commit is: traces of sign-ins are stored beside them, many at a time, and one such
+// commit in 25 sign-ins, which find time for no more, is 0.04 of each. Transactions are told apart exactly. Who makes a
+// sign-in dearer on purpose raises its ceiling and says why.
 //
 // It runs before the tests that run side by side: what goes on beside it is told from what sign-ins cost by time alone.
 func TestCost(t *testing.T) { // rows COST-30 to COST-31
@@ -83,16 +85,16 @@ func TestCost(t *testing.T) { // rows COST-30 to COST-31
 			// change counter) and the SSO user, and stores the participation and the event; it looks whose the NameID is. The
 			// trace is stored beside it, with others.
 			"SQLite", false,
-			cost{statements: 6, transactions: 1, commits: 1, page: 10_900, log: 380, store: 1500, allocations: 500},
+			cost{statements: 6, transactions: 1, commits: 1.1, page: 10_900, log: 380, store: 1500, allocations: 500},
 			// One of a fresh sign-in's statements remembers how the person is called.
-			cost{statements: 28, transactions: 3, commits: 3, page: 10_900, log: 540, store: 4600, allocations: 3800},
+			cost{statements: 28, transactions: 3, commits: 3.1, page: 10_900, log: 540, store: 4600, allocations: 3800},
 		},
 		{
 			// Session, SSO user, all that is stored, commit.
 			"PostgreSQL", true,
-			cost{statements: 6, transactions: 1, commits: 1, trips: 4.4, page: 10_900, log: 380, store: everything,
+			cost{statements: 6, transactions: 1, commits: 1.1, trips: 4.4, page: 10_900, log: 380, store: everything,
 				allocations: 680},
-			cost{statements: 26, transactions: 3, commits: 3, trips: 17.9, page: 10_900, log: 540, store: everything,
+			cost{statements: 26, transactions: 3, commits: 3.1, trips: 17.9, page: 10_900, log: 540, store: everything,
 				allocations: 4200},
 		},
 	} {
