@@ -59,7 +59,7 @@ func (c cost) each(n int) cost {
 	return c.times(1 / float64(n))
 }
 
-// background is what goes on beside sign-ins each second, at most: traces are stored four times, notices are looked
+// background is what goes on beside sign-ins each second: traces are stored four times or more, notices are looked
 // for every two seconds, and something else looks into the database. It is allowed for by the time that the
 // sign-ins took, so that a slow machine makes no difference. Statements and transactions need none: the program
 // tells those of requests from the others.

@@ -132,8 +132,7 @@ func TestBrowserPasskeyOfOthers(t *testing.T) {
 	if err := json.Unmarshal([]byte(credential), &hers); err != nil {
 		t.Fatal(err)
 	}
-	alice.open(w.url + "/logout")
-	alice.press("Sign out")
+	alice.signOut(w) // waits until it is done
 	asked(alice, "eve")
 	alice.run(fmt.Sprintf(`const form = document.querySelector("form[data-passkey]"), o = JSON.parse(form.dataset.options);
 		o.allowCredentials = [{type: "public-key", id: %q}]; form.dataset.options = JSON.stringify(o)`, hers.ID))
