@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -95,18 +96,10 @@ func LeftByDirectory(l idp.Lifted) string {
 		return ""
 	case l.Left < l.Limit && there.Policy != nil:
 		return fmt.Sprintf(": the directory counts %s and locks the account at %d, so %s left",
-			counted(there.Failures, "wrong password", "wrong passwords"), there.Policy.Threshold,
-			counted(l.Left, "try is", "tries are"))
+			plaintext.Count(there.Failures, "wrong password", "wrong passwords"), there.Policy.Threshold,
+			plaintext.Count(l.Left, "try is", "tries are"))
 	case !there.Counted:
 		return ": the directory does not show its own count of wrong passwords"
 	}
 	return ""
-}
-
-// counted is a number with its noun.
-func counted(n int, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }

@@ -473,7 +473,7 @@ func (s Status) notices(ctx context.Context) []Finding {
 	if len(all) > 0 || len(list) == 0 {
 		return all
 	}
-	detail := counted(len(list), "subscription", "subscriptions")
+	detail := plaintext.Count(len(list), "subscription", "subscriptions")
 	if !last.IsZero() {
 		detail += ", the last notice arrived at " + last.UTC().Format("2006-01-02 15:04 MST")
 	}

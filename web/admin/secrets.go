@@ -11,6 +11,7 @@ import (
 
 	"ssobridge/certs"
 	"ssobridge/idp"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -50,7 +51,7 @@ type Needed struct {
 }
 
 // Text is the count with its noun.
-func (n Needed) Text() string { return counted(n.Count, n.One, n.What) }
+func (n Needed) Text() string { return plaintext.Count(n.Count, n.One, n.What) }
 
 // SecretsStatus is how the secret keys stand.
 type SecretsStatus struct {

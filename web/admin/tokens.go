@@ -514,12 +514,12 @@ func (a Tokens) Findings(ctx context.Context) []Finding {
 			if days := endsWithin(t, left); days > 0 {
 				all = append(all, Finding{Name: title, Level: Warning, Act: RotateToken, About: t.ID, Part: PartExpiry,
 					Detail: fmt.Sprintf("expires on %s, within %s", t.ExpiresAt.UTC().Format(time.DateOnly),
-						counted(days, "day", "days"))})
+						plaintext.Count(days, "day", "days"))})
 			}
 		}
 	}
 	if len(all) == 0 && live > 0 {
-		return []Finding{{Name: name, Detail: counted(live, "token can be used", "tokens can be used")}}
+		return []Finding{{Name: name, Detail: plaintext.Count(live, "token can be used", "tokens can be used")}}
 	}
 	return all
 }

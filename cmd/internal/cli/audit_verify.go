@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -76,7 +77,7 @@ func (c *auditVerifyCmd) Run(s *invocation, p *server.App) error {
 	}
 	if v.Foreign > 0 {
 		s.printf("NOT WRITTEN BY SSOBRIDGE: %s, the first of them event %d (%s of %s)\n",
-			plural(v.Foreign, "event", "events"), v.First.ID, v.First.Action, v.First.At.UTC().Format(time.RFC3339))
+			plaintext.Count(v.Foreign, "event", "events"), v.First.ID, v.First.Action, v.First.At.UTC().Format(time.RFC3339))
 		return &commandError{err: errors.New("the audit log holds events that ssobridge did not write"),
 			hint: "ssobridge audit export --format jsonl shows them with \"foreign\": true; find out who writes the database" +
 				acknowledgeHint(v),
@@ -91,7 +92,7 @@ func printVerified(s *invocation, v admin.Verification) {
 		v.Checkpoints, v.Outside)
 	if v.Acknowledged > 0 {
 		s.printf("%s: ssobridge audit list --action audit-acknowledge says who, when and why\n",
-			plural(v.Acknowledged, "acknowledged break", "acknowledged breaks"))
+			plaintext.Count(v.Acknowledged, "acknowledged break", "acknowledged breaks"))
 	}
 	if v.Cut != nil {
 		s.printf("the chain begins at its cut of %s: %d older entries are gone, all of whose events were purged\n",
@@ -99,7 +100,7 @@ func printVerified(s *invocation, v admin.Verification) {
 	}
 	if v.BeforeCut > 0 {
 		s.printf("%s from before the cut, and can't be compared any more\n",
-			plural(v.BeforeCut, "checkpoint from outside is", "checkpoints from outside are"))
+			plaintext.Count(v.BeforeCut, "checkpoint from outside is", "checkpoints from outside are"))
 	}
 	if v.NoMAC > 0 {
 		s.printf("%d of them carry no MAC: they were written by the version before, the newest of %s\n", v.NoMAC,
@@ -120,7 +121,7 @@ func printVerified(s *invocation, v admin.Verification) {
 	}
 	if v.Unchecked > 0 {
 		s.printf("%s in no checkpoint yet; the running bridge makes one every ten seconds\n",
-			plural(v.Unchecked, "event is", "events are"))
+			plaintext.Count(v.Unchecked, "event is", "events are"))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -156,7 +157,7 @@ func (c *checkCmd) Run(s *invocation) (err error) {
 	if err := c.status(s, p).Look(s.ctx, s.scope(), admin.ForFullCheck, r.add); err != nil {
 		return err
 	}
-	s.printf("\n%d failed, %s\n", r.failures, plural(r.warnings, "warning", "warnings"))
+	s.printf("\n%d failed, %s\n", r.failures, plaintext.Count(r.warnings, "warning", "warnings"))
 	if h, err := p.Status().Health(s.ctx, s.scope()); err == nil && !h.Stale() {
 		s.printf("%s; ssobridge check --running shows what it found\n", checkedBy(h))
 	}

@@ -8,6 +8,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -46,12 +47,12 @@ func (c *checkCmd) running(s *invocation, cfg config.Config, r *report) (err err
 			s.printf("      and %d more\n", part.More)
 		}
 	}
-	s.printf("\n%d failed, %s; %s\n", r.failures, plural(r.warnings, "warning", "warnings"), checkedBy(h))
+	s.printf("\n%d failed, %s; %s\n", r.failures, plaintext.Count(r.warnings, "warning", "warnings"), checkedBy(h))
 	if err := r.end(); err != nil {
 		return err
 	}
 	if r.failures > 0 {
-		return failed(fmt.Errorf("%s of parts that are down", plural(r.failures, "finding", "findings")), "")
+		return failed(fmt.Errorf("%s of parts that are down", plaintext.Count(r.failures, "finding", "findings")), "")
 	}
 	return nil
 }

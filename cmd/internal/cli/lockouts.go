@@ -11,6 +11,7 @@ import (
 	"ssobridge/cmd/internal/server"
 	"ssobridge/idp"
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -118,7 +119,7 @@ func (c *lockoutsLiftCmd) Run(s *invocation, p *server.App) error {
 	if err != nil || c.JSON {
 		return err
 	}
-	s.printf("gave back %s of %s\n", plural(l.Given, "try", "tries"), c.Who)
+	s.printf("gave back %s of %s\n", plaintext.Count(l.Given, "try", "tries"), c.Who)
 	if text := admin.LeftByDirectory(l); text != "" {
 		s.printf("%s\n", strings.TrimPrefix(text, ": "))
 	}

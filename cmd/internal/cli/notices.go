@@ -395,7 +395,7 @@ func (c *noticesResendCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	s.printf("%s sent once more\n", plural(n, "notice is", "notices are"))
+	s.printf("%s sent once more\n", plaintext.Count(n, "notice is", "notices are"))
 	return s.object(struct {
 		Name    string `json:"name"`
 		Notices int    `json:"notices"`

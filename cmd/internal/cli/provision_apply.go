@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/store"
 	"ssobridge/web/admin"
@@ -121,7 +122,7 @@ func watchPlan(p *server.App, s *invocation, c asJSON, plan store.Plan) error {
 			fmt.Sprintf("go on with: ssobridge provision apply %d", plan.ID))
 	}
 	if plan.Failed > 0 {
-		return failed(fmt.Errorf("plan %d: %s could not be created", plan.ID, plural(plan.Failed, "user", "users")),
+		return failed(fmt.Errorf("plan %d: %s could not be created", plan.ID, plaintext.Count(plan.Failed, "user", "users")),
 			fmt.Sprintf("ssobridge provision show %d shows the cause of each; ssobridge provision retry tries them again",
 				plan.ID))
 	}

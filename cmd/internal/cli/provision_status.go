@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -242,7 +243,7 @@ func (c *provisionRetryCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	s.printf("%s tried again; the running bridge makes the calls\n", plural(n, "user is", "users are"))
+	s.printf("%s tried again; the running bridge makes the calls\n", plaintext.Count(n, "user is", "users are"))
 	return s.object(struct {
 		Tried int `json:"tried_again"`
 	}{n})

@@ -13,6 +13,7 @@ import (
 	"ssobridge/cmd/internal/backups"
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -51,12 +52,12 @@ func (c *restoreCmd) rehearse(s *invocation, cfg config.Config) (err error) {
 	if err := compareStores(s, cfg, p, r); err != nil {
 		return err
 	}
-	s.printf("\nNothing was changed. %d failed, %s\n", r.failures, plural(r.warnings, "warning", "warnings"))
+	s.printf("\nNothing was changed. %d failed, %s\n", r.failures, plaintext.Count(r.warnings, "warning", "warnings"))
 	if err := r.end(); err != nil {
 		return err
 	}
 	if r.failures > 0 {
-		return failed(fmt.Errorf("%s of the rehearsal failed", plural(r.failures, "step", "steps")),
+		return failed(fmt.Errorf("%s of the rehearsal failed", plaintext.Count(r.failures, "step", "steps")),
 			"do what stands below each FAIL")
 	}
 	return nil
@@ -181,8 +182,9 @@ func compareStores(s *invocation, cfg config.Config, p *server.App, r *report) (
 		return err
 	}
 	if lost := now[0].count - in[0].count; lost > 0 {
-		r.add(admin.Finding{Name: step, Level: admin.Warning, Detail: plural(lost, "SSO user was", "SSO users were") +
-			" created since the backup; after a restore they count as theirs at their next sign-in",
+		r.add(admin.Finding{Name: step, Level: admin.Warning,
+			Detail: plaintext.Count(lost, "SSO user was", "SSO users were") +
+				" created since the backup; after a restore they count as theirs at their next sign-in",
 			Hint: "make a new backup now, and restore that one"})
 	}
 	return nil

@@ -339,26 +339,26 @@ func (c consoleFactors) list(s *invocation) {
 
 func settledText(d store.Settled) string {
 	text := strings.Join([]string{
-		plural(d.Factors, "second factor", "second factors"),
-		"recovery codes of " + plural(d.Codes, "person", "people"),
-		plural(d.Invitations, "invitation", "invitations"),
-		plural(d.Users, "suspended user", "suspended users"),
-		plural(d.Keys, "key", "keys"),
-		plural(d.Mappings, "mapping", "mappings"),
-		plural(d.Providers, "service provider", "service providers"),
-		plural(d.Tokens, "API token", "API tokens"),
-		plural(d.Sources, "source", "sources"),
-	}, ", ") + "; " + plural(d.Sessions, "session", "sessions") + " ended"
+		plaintext.Count(d.Factors, "second factor", "second factors"),
+		"recovery codes of " + plaintext.Count(d.Codes, "person", "people"),
+		plaintext.Count(d.Invitations, "invitation", "invitations"),
+		plaintext.Count(d.Users, "suspended user", "suspended users"),
+		plaintext.Count(d.Keys, "key", "keys"),
+		plaintext.Count(d.Mappings, "mapping", "mappings"),
+		plaintext.Count(d.Providers, "service provider", "service providers"),
+		plaintext.Count(d.Tokens, "API token", "API tokens"),
+		plaintext.Count(d.Sources, "source", "sources"),
+	}, ", ") + "; " + plaintext.Count(d.Sessions, "session", "sessions") + " ended"
 	if d.Unconfirmed > 0 {
 		text += fmt.Sprintf("; %s the admin console only after an invitation",
-			plural(d.Unconfirmed, "second factor opens", "second factors open"))
+			plaintext.Count(d.Unconfirmed, "second factor opens", "second factors open"))
 	}
 	if d.Moves > 0 {
 		text += fmt.Sprintf("; people who were moved to a source since: %d, nobody is created for them until their file is "+
 			"given again to ssobridge users move-source", d.Moves)
 	}
 	if d.Resumed > 0 {
-		text += fmt.Sprintf("; %s, as since the copy", plural(d.Resumed, "user is resumed", "users are resumed"))
+		text += fmt.Sprintf("; %s, as since the copy", plaintext.Count(d.Resumed, "user is resumed", "users are resumed"))
 	}
 	return text
 }
@@ -371,8 +371,8 @@ func listUnknown(p *server.App, s *invocation, try store.Settled) error {
 		return err
 	}
 	s.printf("\nVoid from now on: %s, %s, and the recovery codes of %s. Removed since, as far as is known: %s.\n",
-		plural(try.Invitations, "invitation", "invitations"), plural(try.Tokens, "API token", "API tokens"),
-		plural(try.Codes, "person", "people"), settledText(try))
+		plaintext.Count(try.Invitations, "invitation", "invitations"), plaintext.Count(try.Tokens, "API token", "API tokens"),
+		plaintext.Count(try.Codes, "person", "people"), settledText(try))
 	s.printf("%d suspended users stay suspended. Users that were suspended since the backup are not: see ssobridge "+
 		"users suspend.\n", suspended[store.Suspended])
 

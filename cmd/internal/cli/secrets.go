@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -145,7 +146,7 @@ func (secretsRotateCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	s.printf("made anew with secret key %s: %s\n", id, plural(changed, "thing", "things"))
+	s.printf("made anew with secret key %s: %s\n", id, plaintext.Count(changed, "thing", "things"))
 	return s.object(struct {
 		ID     string `json:"secret_key"`
 		Remade int    `json:"made_anew"`
@@ -170,8 +171,8 @@ What it has signed of the audit log is still verified: its public key stays, vou
 func (c *secretsRemoveCmd) Run(s *invocation, p *server.App) error {
 	done, err := p.Secrets().Remove(s.ctx, s.scope(), c.ID, c.Void, s.event("", ""))
 	if c.Void && done.ID != "" { // they are ended whatever came after
-		s.printf("ended: %s, %s\n", plural(done.Codes, "set of recovery codes", "sets of recovery codes"),
-			plural(done.Invitations, "invitation", "invitations"))
+		s.printf("ended: %s, %s\n", plaintext.Count(done.Codes, "set of recovery codes", "sets of recovery codes"),
+			plaintext.Count(done.Invitations, "invitation", "invitations"))
 	}
 	out := struct {
 		ID          string `json:"secret_key"`
@@ -187,16 +188,8 @@ func (c *secretsRemoveCmd) Run(s *invocation, p *server.App) error {
 		return err
 	}
 	s.printf("made anew: %s\nsecret key %s is removed: take it out of secret_keys on every replica, and restart each\n",
-		plural(done.Changed, "thing", "things"), done.ID)
+		plaintext.Count(done.Changed, "thing", "things"), done.ID)
 	return s.object(out)
-}
-
-// plural is a number with its noun, and what goes with it.
-func plural[N int | int64](n N, one, many string) string {
-	if n == 1 {
-		return "1 " + one
-	}
-	return strconv.FormatInt(int64(n), 10) + " " + many
 }
 
 // checkSecrets compares the secret keys of the configuration with those that the store and the running replicas need.

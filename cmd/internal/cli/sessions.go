@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -92,6 +93,6 @@ func (c *sessionsEndCmd) Run(s *invocation, p *server.App) error {
 			Ended  int            `json:"ended"`
 		}{person, n})
 	}
-	s.printf("ended %s of person %s\n", plural(n, "session", "sessions"), person)
+	s.printf("ended %s of person %s\n", plaintext.Count(n, "session", "sessions"), person)
 	return nil
 }

@@ -229,7 +229,7 @@ func (p *setup) administrators() question {
 }
 
 func groupText(g admin.FoundGroup) string {
-	text := fmt.Sprintf("%s, %s", g.DN, plural(g.Members, "direct member", "direct members"))
+	text := fmt.Sprintf("%s, %s", g.DN, plaintext.Count(g.Members, "direct member", "direct members"))
 	if len(g.Some) > 0 {
 		text += ": " + strings.Join(g.Some, ", ")
 		if g.Members > len(g.Some) {

@@ -7,6 +7,7 @@ import (
 
 	"ssobridge/cmd/internal/config"
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/web/admin"
 )
 
@@ -58,7 +59,7 @@ func (c *sourcesListCmd) Run(s *invocation, p *server.App) error {
 		case n.Type == "oidc":
 			keys = "by discovery"
 		case n.JWKS == "":
-			keys = plural(len(n.Keys), "pinned key", "pinned keys")
+			keys = plaintext.Count(len(n.Keys), "pinned key", "pinned keys")
 		}
 		if !n.DisabledAt.IsZero() {
 			state, object.Disabled = "disabled", &n.DisabledAt
@@ -227,7 +228,7 @@ func (c *launchTestCmd) Run(s *invocation, p *server.App) error {
 		s.printf("      gives %s in account %s\n", g.Role, g.Account)
 	}
 	if t.Outside > 0 {
-		s.printf("      %s outside allow_accounts or allow_roles, and give nothing\n", plural(t.Outside, "grant is", "grants are"))
+		s.printf("      %s outside allow_accounts or allow_roles, and give nothing\n", plaintext.Count(t.Outside, "grant is", "grants are"))
 	}
 	if t.Off {
 		s.printf("FAIL  source: it is disabled, or its tokens of that time were revoked\n")

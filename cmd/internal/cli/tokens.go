@@ -199,7 +199,7 @@ func tokenKey(t admin.Token) string {
 	if t.Key == "" {
 		return ""
 	}
-	return fmt.Sprintf("%s, %s", t.Algorithm, plural(t.Access, "access token", "access tokens"))
+	return fmt.Sprintf("%s, %s", t.Algorithm, plaintext.Count(t.Access, "access token", "access tokens"))
 }
 
 type tokensRotateCmd struct {

@@ -227,7 +227,7 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 		if err != nil {
 			return err
 		}
-		ask := fmt.Sprintf("Confirm %s?", plural(now.Count(store.Assumed), "assumed user", "assumed users"))
+		ask := fmt.Sprintf("Confirm %s?", plaintext.Count(now.Count(store.Assumed), "assumed user", "assumed users"))
 		if err := s.confirm(c.Yes, false, ask); err != nil {
 			return err
 		}
@@ -236,7 +236,7 @@ func (c *usersConfirmCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	s.printf("confirmed %s\n", plural(n, "user", "users"))
+	s.printf("confirmed %s\n", plaintext.Count(n, "user", "users"))
 	return s.object(struct {
 		Confirmed int `json:"confirmed"`
 	}{n})

@@ -82,7 +82,7 @@ func (c *usersAdoptCmd) adoptPlan(s *invocation, p *server.App) error {
 			"make a new one, and give its number: ssobridge provision plan")
 	}
 	s.printf("plan %d of %s would create %s\n", plan.ID, plan.CreatedAt.Format("2006-01-02 15:04 MST"),
-		plural(plan.Creations, "user", "users"))
+		plaintext.Count(plan.Creations, "user", "users"))
 	if c.Preview {
 		return s.object(toJSONPlan(plan))
 	}
@@ -127,7 +127,7 @@ func (c *usersAdoptCmd) adoptFile(s *invocation, p *server.App) (err error) {
 		s.printf("left out: %s\n", fault.Text())
 	}
 	all, faults := len(adoption.Items), adoption.Faults
-	s.printf("%s, %d with faults\n", plural(all, "user", "users"), faults)
+	s.printf("%s, %d with faults\n", plaintext.Count(all, "user", "users"), faults)
 	out := toJSONAdoptions(adoption)
 	if c.Preview {
 		return s.object(out)

@@ -63,7 +63,7 @@ func (c *usersForgetCmd) Run(s *invocation, p *server.App) error {
 			"orders of client accounts, which stay without names"},
 	} {
 		if part.n > 0 {
-			s.printf("%s\n", plural(part.n, part.one, part.many))
+			s.printf("%s\n", plaintext.Count(part.n, part.one, part.many))
 		}
 	}
 	if f.Known {

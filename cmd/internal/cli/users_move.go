@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 	"ssobridge/web/admin"
 )
@@ -63,20 +64,20 @@ func (c *usersMoveSourceCmd) Run(s *invocation, p *server.App) (err error) {
 	}
 	open, bad := plan.Open(), plan.Faults+len(plan.Left)
 	s.printf("subject is the claim %s of the tokens of source %s\n", plan.Claim, plan.Source)
-	s.printf("%s to move, %d moved before, %d with faults\n", plural(open, "person", "people"),
+	s.printf("%s to move, %d moved before, %d with faults\n", plaintext.Count(open, "person", "people"),
 		len(plan.Items)-plan.Faults-open, bad)
 	if c.Preview {
 		return c.object(s, plan, false)
 	}
 	if bad > 0 && !c.SkipBad {
-		return badInput(fmt.Errorf("not moved: %s", plural(bad, "line has a fault", "lines have faults")),
+		return badInput(fmt.Errorf("not moved: %s", plaintext.Count(bad, "line has a fault", "lines have faults")),
 			"correct them by the remarks above, or leave them out by --skip-bad")
 	}
 	if open == 0 {
 		return c.object(s, plan, true)
 	}
-	if err := s.confirm(c.Yes, c.File == "-", fmt.Sprintf("Move %s to source %s?", plural(open, "person", "people"),
-		plan.Source)); err != nil {
+	ask := fmt.Sprintf("Move %s to source %s?", plaintext.Count(open, "person", "people"), plan.Source)
+	if err := s.confirm(c.Yes, c.File == "-", ask); err != nil {
 		return err
 	}
 	done, n, err := moves.Apply(s.ctx, s.scope(), plan, s.event("", ""))
@@ -88,7 +89,7 @@ func (c *usersMoveSourceCmd) Run(s *invocation, p *server.App) (err error) {
 			s.printf("line %d was not moved: %s\n", m.Known.Line, m.Fault)
 		}
 	}
-	s.printf("moved %s to source %s\n", plural(n, "person", "people"), plan.Source)
+	s.printf("moved %s to source %s\n", plaintext.Count(n, "person", "people"), plan.Source)
 	if err := c.object(s, done, true); err != nil || done.Faults == plan.Faults {
 		return err
 	}

@@ -1,0 +1,11 @@
+package plaintext
+
+import "strconv"
+
+// Count is a number with its noun, and what goes with it: one for 1, many for any other number.
+func Count[N int | int64](n N, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.FormatInt(int64(n), 10) + " " + many
+}
