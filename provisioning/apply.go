@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
 )
@@ -58,7 +59,7 @@ func (s *Service) ApplyPlan(ctx context.Context, o ApplyOptions) (store.Plan, er
 		return plan, fmt.Errorf("apply plan %d: %w", plan.ID, err)
 	}
 	if !hold.Since.IsZero() {
-		since := hold.Since.UTC().Format("2006-01-02 15:04 MST")
+		since := plaintext.Minute(hold.Since)
 		return plan, &StopError{plan.ID, StopHold, fmt.Sprintf("provisioning is paused since %s (%s, by %s)", since,
 			hold.Reason, hold.By),
 			"see what it is for, then resume it"}

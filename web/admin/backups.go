@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -49,10 +50,10 @@ func (s Status) backup(ctx context.Context) []Finding {
 		return []Finding{{Name: name, Level: Failure, Detail: "none was made yet", Act: MakeBackup}}
 	case age > s.BackupMaxAge:
 		return []Finding{{Name: name, Level: Failure, Act: MakeBackup, Detail: fmt.Sprintf(
-			"the last one is of %s, %s ago; backup.max_age is %s", at.UTC().Format("2006-01-02 15:04 MST"), hours(age),
+			"the last one is of %s, %s ago; backup.max_age is %s", plaintext.Minute(at), hours(age),
 			hours(s.BackupMaxAge))}}
 	}
-	return []Finding{{Name: name, Detail: "the last one is of " + at.UTC().Format("2006-01-02 15:04 MST")}}
+	return []Finding{{Name: name, Detail: "the last one is of " + plaintext.Minute(at)}}
 }
 
 // hours is a long time as people read it.

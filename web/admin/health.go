@@ -302,7 +302,7 @@ func (s Status) audit(ctx context.Context) []Finding {
 		default:
 			all = append(all, Finding{Name: name, Level: Failure, Act: ReadAudit,
 				Detail: "it holds events that the bridge did not write, found at " +
-					list[0].At.UTC().Format("2006-01-02 15:04 MST")})
+					plaintext.Minute(list[0].At)})
 		}
 	}
 	if len(all) == 0 {
@@ -338,7 +338,7 @@ func (s Status) provisioning(ctx context.Context) []Finding {
 	var all []Finding
 	if !pause.Since.IsZero() {
 		all = append(all, Finding{Name: name, Level: Warning, Act: ResumeProvisioning, Detail: "it is paused since " +
-			pause.Since.UTC().Format("2006-01-02 15:04 MST")})
+			plaintext.Minute(pause.Since)})
 	}
 	due, err := s.Store.Ledger().NextDue(ctx, store.PlanPriority)
 	switch late := s.Now().Sub(due); {

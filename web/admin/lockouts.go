@@ -40,7 +40,7 @@ func (l Lockouts) Lift(ctx context.Context, scope Scope, who string, e store.Eve
 	case there != nil && there.Locked:
 		until := ""
 		if !there.Until.IsZero() {
-			until = " until " + there.Until.UTC().Format("2006-01-02 15:04 MST")
+			until = " until " + plaintext.Minute(there.Until)
 		}
 		return lifted, &Error{
 			Kind: Outside, Field: "who", Fault: fmt.Sprintf("the directory itself has locked the account of %.200q%s", who,

@@ -475,7 +475,7 @@ func (s Status) notices(ctx context.Context) []Finding {
 	}
 	detail := plaintext.Count(len(list), "subscription", "subscriptions")
 	if !last.IsZero() {
-		detail += ", the last notice arrived at " + last.UTC().Format("2006-01-02 15:04 MST")
+		detail += ", the last notice arrived at " + plaintext.Minute(last)
 	}
 	return []Finding{{Name: noticesFinding, Detail: detail}}
 }

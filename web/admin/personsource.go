@@ -11,6 +11,7 @@ import (
 	"ssobridge/idp/claims"
 	"ssobridge/idp/directory"
 	"ssobridge/idp/mfa"
+	"ssobridge/internal/plaintext"
 	"ssobridge/store"
 )
 
@@ -88,7 +89,7 @@ func tokenTime(e directory.Entry) string {
 	if e.ReadAt.IsZero() {
 		return "and none came yet"
 	}
-	return "of " + e.ReadAt.UTC().Format("2006-01-02 15:04 MST") + " or the hour after"
+	return "of " + plaintext.Minute(e.ReadAt) + " or the hour after"
 }
 
 // unproved tells whether a client account asks for a second factor that the person's source is not trusted to prove: a

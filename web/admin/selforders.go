@@ -200,13 +200,11 @@ func (s Status) selfOrders(ctx context.Context) []Finding {
 		}
 	}
 	f := Finding{Name: name, Level: Warning, Act: ListSelfOrders, Detail: fmt.Sprintf(
-		"1 order waits for approval since %s, and ends on %s", oldest.UTC().Format(whenLayout),
-		first.UTC().Format(whenLayout))}
+		"1 order waits for approval since %s, and ends on %s", plaintext.Minute(oldest),
+		plaintext.Minute(first))}
 	if len(all) > 1 {
 		f.Detail = fmt.Sprintf("%d orders wait for approval, the oldest since %s; the next one ends on %s", len(all),
-			oldest.UTC().Format(whenLayout), first.UTC().Format(whenLayout))
+			plaintext.Minute(oldest), plaintext.Minute(first))
 	}
 	return []Finding{f}
 }
-
-const whenLayout = "2006-01-02 15:04 MST"

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ssobridge/idp/directory"
+	"ssobridge/internal/plaintext"
 	"ssobridge/partnerapi"
 	"ssobridge/provisioning/mapping"
 	"ssobridge/store"
@@ -330,7 +331,7 @@ func ClockJump(b store.BudgetStatus, now time.Time) string {
 	if b.JumpedAt.IsZero() || now.Sub(b.JumpedAt) > jumpShown {
 		return ""
 	}
-	at := b.JumpedAt.UTC().Format("2006-01-02 15:04 MST")
+	at := plaintext.Minute(b.JumpedAt)
 	if b.JumpedBy < 0 {
 		return fmt.Sprintf("the clock jumped ahead by %s at %s, or the machine slept", -b.JumpedBy.Round(time.Second), at)
 	}

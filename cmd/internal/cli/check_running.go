@@ -32,7 +32,7 @@ func (c *checkCmd) running(s *invocation, cfg config.Config, r *report) (err err
 		return failed(errors.New(text), "is the bridge running? ssobridge check looks by itself")
 	}
 	for _, part := range h.Parts {
-		name := string(part.Part) + ", since " + server.Minute(part.Since)
+		name := string(part.Part) + ", since " + plaintext.Minute(part.Since)
 		if part.Level == admin.OK {
 			r.add(admin.Finding{Name: name})
 		}

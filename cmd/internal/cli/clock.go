@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"ssobridge/cmd/internal/server"
+	"ssobridge/internal/plaintext"
 )
 
 type clockCmd struct {
@@ -41,7 +42,7 @@ func (c *clockAcceptCmd) Run(s *invocation, p *server.App) error {
 	if err != nil {
 		return err
 	}
-	s.printf("accepted: retention goes on from %s\n", server.Minute(now))
+	s.printf("accepted: retention goes on from %s\n", plaintext.Minute(now))
 	return s.object(jsonClock{now})
 }
 

@@ -422,5 +422,5 @@ func lastChange(t time.Time) string {
 	if t.IsZero() {
 		return "-"
 	}
-	return t.UTC().Format("2006-01-02 15:04 MST")
+	return plaintext.Minute(t)
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"ssobridge/internal/plaintext"
 )
 
 const (
@@ -73,12 +75,13 @@ func (p *App) BelieveClock(ctx context.Context) error {
 	switch {
 	case now.Sub(c.Database).Abs() > clockApart:
 		return &ClockFault{
-			What: fmt.Sprintf("this computer's clock says %s, the database's %s", Minute(now), Minute(c.Database)),
-			Fix:  "set both clocks, for instance by NTP; nothing is deleted for its age meanwhile",
+			What: fmt.Sprintf("this computer's clock says %s, the database's %s", plaintext.Minute(now),
+				plaintext.Minute(c.Database)),
+			Fix: "set both clocks, for instance by NTP; nothing is deleted for its age meanwhile",
 		}
 	case !c.Seen.IsZero() && now.Sub(c.Seen).Abs() > clockJump: // back as well: noted, it would make the right time a jump
-		return &ClockFault{What: fmt.Sprintf("the clock says %s, and it was %s when it was last looked", Minute(now),
-			Minute(c.Seen)), Fix: fix, Jumped: true}
+		return &ClockFault{What: fmt.Sprintf("the clock says %s, and it was %s when it was last looked",
+			plaintext.Minute(now), plaintext.Minute(c.Seen)), Fix: fix, Jumped: true}
 	}
 	// A time that is in doubt begins no watch: it may yet be put right.
 	switch expected := p.clock.expected(now, c.Accepted); {
@@ -90,7 +93,7 @@ func (p *App) BelieveClock(ctx context.Context) error {
 		}
 		return &ClockFault{
 			What: fmt.Sprintf("the clock says %s, and by the time that has passed while this program ran it should be %s",
-				Minute(now), Minute(expected)),
+				plaintext.Minute(now), plaintext.Minute(expected)),
 			Fix: fix, Jumped: true,
 		}
 	case c.Seen.IsZero(), now.Sub(c.Seen).Abs() >= clockNoted:
@@ -98,9 +101,6 @@ func (p *App) BelieveClock(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Minute is a time as people read it.
-func Minute(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 MST") }
 
 // mayDelete tells whether what is old may be deleted now. It logs why not, once an hour.
 func (p *App) mayDelete(ctx context.Context) bool {
